@@ -1,0 +1,151 @@
+"""Sessions on a PostgreSQL server: how we connect, what every session pins, and how its errors become ours.
+
+Every statement that pgcutover writes goes through a connection made here. A session never depends on what the role
+or the database set: time-outs are off, the search path is empty, row security is refused rather than applied silently,
+and output settings are pinned so that two servers print one value alike. It must not know plans or steps.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgcutover.errors import PgcutoverError, SourceError, TargetError
+from pgcutover.facts.names import Dsn
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Side = Literal["source", "target"]
+
+CONNECT_TIMEOUT_S = 15
+# Below the 350 s after which AWS's NAT gateways and load balancers forget an idle flow.
+# https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
+KEEPALIVE_S = 60
+
+# Time-outs exist from these server versions on; https://www.postgresql.org/docs/current/runtime-config-client.html
+TIMEOUTS: Mapping[str, int] = {
+    "statement_timeout": 0,
+    "lock_timeout": 0,
+    "idle_in_transaction_session_timeout": 0,
+    "idle_session_timeout": 140000,
+    "transaction_timeout": 170000,
+}
+
+# What must be pinned for two servers to print one value alike; traps.md T11.
+PINNED: Mapping[str, str] = {
+    "search_path": "",
+    "row_security": "off",
+    "extra_float_digits": "3",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmloption": "content",
+    "client_encoding": "UTF8",
+}
+
+
+def query(name: str) -> sql.SQL:
+    """The statement in `edges/sql/<name>.sql`."""
+    text = files("pgcutover.edges").joinpath("sql", f"{name}.sql").read_text("utf-8")
+    return sql.SQL(text)
+
+
+def libpq_parameters(dsn: Dsn, *, purpose: str) -> dict[str, str]:
+    """Connection parameters by libpq's names, password included: for a driver, never for argv.
+
+    `sslmode` defaults to `require`: Heroku's certificates are self-signed on classic plans, so `verify-full` is
+    impossible there unless Enhanced Certificates are on; a target's Dsn carries `verify-full` and its bundle.
+    https://devcenter.heroku.com/articles/heroku-postgres-enhanced-certificates
+    """
+    return {
+        "host": dsn.host,
+        "port": str(dsn.port),
+        "user": dsn.user,
+        "password": dsn.password.reveal(),
+        "dbname": dsn.database,
+        "application_name": f"pgcutover {purpose}"[:63],
+        "connect_timeout": str(CONNECT_TIMEOUT_S),
+        "keepalives_idle": str(KEEPALIVE_S),
+        "sslmode": "require",
+        **dict(dsn.options),
+    }
+
+
+def error_of(cause: psycopg.Error, dsn: Dsn, side: Side, doing: str) -> PgcutoverError:
+    """Our error for the driver's, naming the server and what was being done; libpq never prints passwords."""
+    kind = SourceError if side == "source" else TargetError
+    text = " ".join(str(cause).split())
+    return kind(f"{side} {dsn}: {doing}: {text}", hint=_hint(cause, side))
+
+
+_HINTS: Mapping[str, str] = {
+    "28P01": "The password was refused: it may have been rotated; run the same command again to read it anew.",
+    "28000": "The server refuses this user, this address or a connection without TLS; check sslmode.",
+    "3D000": "The database named in the URL does not exist on that server.",
+    "42501": "The role lacks a right; pgcutover inventory lists the rights it needs.",
+    "53300": "The server has no free connection: lower --jobs or stop clients.",
+    "53100": "The server's disk is full: raise its storage, then run the same command again.",
+}
+
+
+def _hint(cause: psycopg.Error, side: Side) -> str:
+    if (cause.sqlstate or "") in _HINTS:
+        return _HINTS[cause.sqlstate or ""]
+    text = str(cause)
+    if "certificate" in text or "SSL" in text:
+        return "TLS could not be agreed: check the CA bundle and that the host name is the one in the certificate."
+    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
+        return f"Check that the {side} is up and reachable from here, then run the same command again."
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One database on one server, as one side of a move sees it."""
+
+    dsn: Dsn
+    side: Side
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def session(self, purpose: str, *, autocommit: bool = True) -> Iterator[Connection]:
+        """A connection with everything pinned; errors of the driver inside the block become ours."""
+        with self.translated(purpose):
+            connection = self.connect(purpose, autocommit=autocommit)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
+        """Open and pin; the caller closes it. Raises psycopg's errors: use within `translated`."""
+        connection = psycopg.connect(
+            make_conninfo("", **libpq_parameters(self.dsn, purpose=purpose)),
+            autocommit=True,
+            prepare_threshold=None,
+        )
+        pin(connection, self.settings)
+        connection.autocommit = autocommit
+        return connection
+
+    @contextmanager
+    def translated(self, doing: str) -> Iterator[None]:
+        """Driver errors raised inside become SourceError or TargetError."""
+        try:
+            yield
+        except psycopg.Error as cause:
+            raise error_of(cause, self.dsn, self.side, doing) from cause
+
+
+def pin(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Set time-outs, output settings and `settings` for the session; autocommit, so that no rollback undoes it."""
+    version = connection.info.server_version
+    timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
+    for name, value in {**PINNED, **timeouts, **settings}.items():
+        connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
