@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pgcutover.planning.moves import AppMoves
 from pgcutover.running.step import Before, Finding, Verdict
+from pgcutover.steps.maintenance import MAINTENANCE
 from pgcutover.steps.ports import World
-from pgcutover.steps.scale_down import quantities
-from pgcutover.steps.smoke import stop_app, wait_until_up
+from pgcutover.steps.scale_down import formation_before, quantities
+from pgcutover.steps.smoke import stop_app, stoppable, wait_until_up
 
 LIFTED = "lifted"
 
@@ -20,9 +21,6 @@ class Lift:
     """Whole formation up, maintenance to what it was; undone to maintenance on and 0 dynos."""
 
     apps: tuple[AppMoves, ...]
-    formation: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
-    maintenance: tuple[tuple[str, bool], ...]
-    """(app, was in maintenance before the move)."""
     name: str = "lift"
     keeps_target: bool = False
     title: str = "open the application: whole formation up, maintenance mode off"
@@ -36,38 +34,32 @@ class Lift:
         # Noted first: from here on the new database may hold rows that the old one has not.
         world.notes.note(LIFTED, {"apps": [moves.app for moves in self.apps]})
         for moves in self.apps:
-            wanted = self._formation(moves.app)
+            wanted = formation_before(world, moves.app)
             now = quantities(world, moves.app)
             if any(now.get(kind) != quantity for kind, quantity in wanted.items()):
                 world.heroku.scale(moves.app, wanted)
-        for app, was_on in self.maintenance:
-            world.heroku.set_maintenance(app, on=was_on)
         for moves in self.apps:
-            wait_until_up(world, moves.app, {k: n for k, n in self._formation(moves.app).items() if n})
+            world.heroku.set_maintenance(moves.app, on=maintenance_before(world, moves.app))
+        for moves in self.apps:
+            wait_until_up(world, moves.app, {k: n for k, n in formation_before(world, moves.app).items() if n})
 
     def verify(self, world: World, before: Before) -> Finding:
-        open_ = all(world.heroku.app(app).maintenance == was_on for app, was_on in self.maintenance)
-        up = all(
-            quantities(world, moves.app).get(kind) == n
-            for moves in self.apps
-            for kind, n in self._formation(moves.app).items()
-        )
-        if open_ and up:
+        apps = [moves.app for moves in self.apps]
+        now = {app: quantities(world, app) for app in apps}
+        maintenance = {app: world.heroku.app(app).maintenance for app in apps}
+        up = all(now[app].get(kind) == n for app in apps for kind, n in formation_before(world, app).items())
+        if up and all(maintenance[app] == maintenance_before(world, app) for app in apps):
             return Finding(verdict=Verdict.WHOLE)
-        down = not any(
-            n
-            for moves in self.apps
-            for kind, n in quantities(world, moves.app).items()
-            if not (moves.private_space and kind in moves.web_types)
-        )
-        closed = all(world.heroku.app(app).maintenance for app, _ in self.maintenance)
-        return Finding(verdict=Verdict.ABSENT if down and closed else Verdict.PARTIAL)
+        down = not any(now[moves.app][kind] for moves in self.apps for kind in stoppable(world, moves))
+        closed = down and all(maintenance.values())
+        return Finding(verdict=Verdict.ABSENT if closed else Verdict.PARTIAL)
 
     def undo(self, world: World, before: Before) -> None:
-        for app, _ in self.maintenance:
-            world.heroku.set_maintenance(app, on=True)
+        for moves in self.apps:
+            world.heroku.set_maintenance(moves.app, on=True)
         for moves in self.apps:
             stop_app(world, moves)
 
-    def _formation(self, app: str) -> dict[str, int]:
-        return dict(dict(self.formation).get(app, ()))
+
+def maintenance_before(world: World, app: str) -> bool:
+    return bool(world.notes.notes(MAINTENANCE)[-1][app])

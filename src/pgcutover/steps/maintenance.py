@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.ports import World
 
+MAINTENANCE = "maintenance before"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maintenance:
@@ -30,6 +32,7 @@ class Maintenance:
         return {app: world.heroku.app(app).maintenance for app in self.apps}
 
     def do(self, world: World, before: Before) -> None:
+        world.notes.note(MAINTENANCE, before)
         for app in self.apps:
             world.heroku.set_maintenance(app, on=True)
 

@@ -11,6 +11,7 @@ from pgcutover.steps.ports import World
 STOP_LIMIT_S = 120.0
 """Dynos get 30 s between SIGTERM and SIGKILL. https://devcenter.heroku.com/articles/dyno-shutdown-behavior"""
 POLL_S = 0.5
+FORMATION = "formation before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class ScaleDown:
         return {moves.app: dict(quantities(world, moves.app)) for moves in self.apps}
 
     def do(self, world: World, before: Before) -> None:
+        world.notes.note(FORMATION, before)
         for moves in self.apps:
             down = {kind: 0 for kind in self._types(world, moves) if quantities(world, moves.app)[kind]}
             if down:
@@ -60,6 +62,11 @@ class ScaleDown:
 def quantities(world: World, app: str) -> dict[str, int]:
     """Quantity by process type, as Heroku has it now."""
     return {p.type: p.quantity for p in world.heroku.formation(app)}
+
+
+def formation_before(world: World, app: str) -> dict[str, int]:
+    """What ran before the fence, as the run noted it: what smoke and lift bring back."""
+    return formation_of(world.notes.notes(FORMATION)[-1], app)
 
 
 def formation_of(before: Mapping[str, Json], app: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from pgcutover.planning.moves import AppMoves
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.one_off import run_one_off
 from pgcutover.steps.ports import World
-from pgcutover.steps.scale_down import quantities, wait_until_gone
+from pgcutover.steps.scale_down import formation_before, quantities, wait_until_gone
 from pgcutover.steps.stop_dynos import stop_strays
 
 SMOKED = "smoke passed"
@@ -28,8 +28,6 @@ class Smoke:
     apps: tuple[AppMoves, ...]
     commands: tuple[tuple[str, str], ...]
     """(app, command) pairs; apps without a command are tried by booting only."""
-    formation: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
-    """(app, ((type, quantity), ...)) as planned: what was running before the fence."""
     name: str = "smoke"
     keeps_target: bool = False
     title: str = "try the application on the new database: smoke command, then web dynos behind maintenance"
@@ -43,16 +41,16 @@ class Smoke:
         for app, command in self.commands:
             self._try(world, app, command)
         for moves in self.apps:
-            wanted = self.web_of(moves)
+            wanted = web_of(world, moves)
             if any(quantities(world, moves.app).get(kind) != n for kind, n in wanted.items()):
                 world.heroku.scale(moves.app, wanted)
         for moves in self.apps:
-            wait_until_up(world, moves.app, self.web_of(moves))
+            wait_until_up(world, moves.app, web_of(world, moves))
         world.notes.note(SMOKED, {"apps": [moves.app for moves in self.apps]})
 
     def verify(self, world: World, before: Before) -> Finding:
         now = {moves.app: quantities(world, moves.app) for moves in self.apps}
-        up = all(now[m.app].get(kind) == n for m in self.apps for kind, n in self.web_of(m).items())
+        up = all(now[m.app].get(kind) == n for m in self.apps for kind, n in web_of(world, m).items())
         steady = not any(d.state == "crashed" for m in self.apps for d in world.heroku.dynos(m.app))
         passed = bool(world.notes.notes(SMOKED))
         unchanged = all(now[app] == before[app] for app in now)
@@ -64,10 +62,6 @@ class Smoke:
         for moves in self.apps:
             stop_app(world, moves)
 
-    def web_of(self, moves: AppMoves) -> dict[str, int]:
-        planned = dict(dict(self.formation).get(moves.app, ()))
-        return {kind: planned[kind] for kind in moves.web_types if planned.get(kind)}
-
     @staticmethod
     def _try(world: World, app: str, command: str) -> None:
         outcome = run_one_off(world, app, command, env={})
@@ -78,6 +72,12 @@ class Smoke:
                 f"the smoke command of {app} ({outcome.dyno}) {ended} on the new database: {said}",
                 hint="Everything goes back to the old database; mend the application, then migrate again.",
             )
+
+
+def web_of(world: World, moves: AppMoves) -> dict[str, int]:
+    """How many dynos of each web type ran before the fence."""
+    held = formation_before(world, moves.app)
+    return {kind: held[kind] for kind in moves.web_types if held.get(kind)}
 
 
 def wait_until_up(world: World, app: str, wanted: dict[str, int]) -> None:
@@ -106,7 +106,12 @@ def wait_until_up(world: World, app: str, wanted: dict[str, int]) -> None:
 
 def stop_app(world: World, moves: AppMoves) -> None:
     """All of an app's dynos to 0 (web stays in a Private Space), strays stopped."""
-    types = [kind for kind in quantities(world, moves.app) if not (moves.private_space and kind in moves.web_types)]
+    types = stoppable(world, moves)
     world.heroku.scale(moves.app, dict.fromkeys(types, 0))
-    wait_until_gone(world, moves.app, tuple(types))
+    wait_until_gone(world, moves.app, types)
     stop_strays(world, (moves.app,))
+
+
+def stoppable(world: World, moves: AppMoves) -> tuple[str, ...]:
+    """The process types that may go to 0: all, but not web in a Private Space."""
+    return tuple(k for k in quantities(world, moves.app) if not (moves.private_space and k in moves.web_types))

@@ -1,7 +1,7 @@
 """The SQLite file itself: what is in it, who may write it, and what is checked when it is opened.
 
-It decides nothing about a run but whether a move is legal. Invariant: a method that writes returns only after the commit
-was synced, and a method that raises wrote nothing (save where the disk itself failed: then the next opening tells).
+It decides nothing about a run but whether a move is legal. Invariant: a method that writes returns only after the
+commit was synced, and one that raises wrote nothing (save where the disk itself failed: the next opening tells).
 """
 
 import os
@@ -177,6 +177,8 @@ class SqliteJournal:
                 hint="Run the command in the directory where the run was started, or import an export of it.",
             )
         self._connection = _connect(self.path, "ro")
+        if self._is_blank():
+            raise JournalError(f"the journal {self.path} holds nothing yet", hint="Start a run first.")
         self._require_ours()
         check_chain(self._entries("ORDER BY seq"), self.path)
 
@@ -188,7 +190,7 @@ class SqliteJournal:
             sync_directory(self.path.parent)
         _tighten(self.path)
         self._connection = _connect(self.path, "rw")
-        is_new = self._sql.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+        is_new = self._is_blank()
         if not is_new:
             self._require_ours()
         self._sql.execute("PRAGMA journal_mode = WAL")
@@ -200,6 +202,10 @@ class SqliteJournal:
         entries = self._entries("ORDER BY seq")
         check_chain(entries, self.path)
         self._require_acknowledged(entries, self._lock)
+
+    def _is_blank(self) -> bool:
+        """True also after a death between making the file and its table."""
+        return bool(self._sql.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
     def _require_ours(self) -> None:
         (application_id,) = self._sql.execute("PRAGMA application_id").fetchone()
@@ -217,8 +223,8 @@ class SqliteJournal:
         if seq > len(entries) or (seq > 0 and entries[seq - 1].hash != entry_hash):
             raise JournalError(
                 f"{self.path} lacks entries that were written: it has {len(entries)}, and entry {seq} was the last",
-                hint=f"Put the newest journal back (with its -wal file), or import an export of it; "
-                f"if the run is given up, remove {_beside(self.path, '.lock')} too.",
+                hint=f"Put the newest journal back, with its -wal file; if there is none, remove "
+                f"{_beside(self.path, '.lock')} and import the last export into a new journal.",
             )
         lock.acknowledge(len(entries), entries[-1].hash if entries else GENESIS)
 
@@ -234,8 +240,8 @@ class SqliteJournal:
         if lock is None:
             raise JournalError(f"the journal {self.path} is not open for writing")
         with translated(self.path):
-            self._sql.execute("BEGIN IMMEDIATE")
             try:
+                self._sql.execute("BEGIN IMMEDIATE")
                 yield
                 self._sql.execute("COMMIT")
             except BaseException:

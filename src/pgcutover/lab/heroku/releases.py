@@ -13,6 +13,7 @@ from pgcutover.lab.heroku.dynos import Dynos
 from pgcutover.lab.heroku.logs import Logplex
 from pgcutover.lab.heroku.pace import Pace
 from pgcutover.lab.heroku.records import Release, ReleaseStatus, now
+from pgcutover.lab.heroku.refusals import Refusal
 from pgcutover.lab.heroku.slots import OneOffSlot
 from pgcutover.lab.heroku.state import Estate
 
@@ -45,11 +46,15 @@ class Releases:
             self._estate.configs[app] = dict(older.config)
             return self.make(app, f"Rollback to v{older.version}")
 
-    def close(self) -> None:
-        """No release is carried out any more; returns when none is under way."""
+    def refuse_more(self) -> None:
+        """No further release is begun."""
         self._closing.set()
-        for queue in self._queues.values():
-            queue.put(None)
+        with self._estate.lock:
+            for queue in self._queues.values():
+                queue.put(None)
+
+    def join(self) -> None:
+        """Returns when none is under way. Call it after `refuse_more`, and after the dynos are closed."""
         for thread in self._threads:
             thread.join()
 
@@ -66,7 +71,11 @@ class Releases:
         while (release := queue.get()) is not None:
             if self._closing.wait(self._pace.release_s()):
                 return
-            self._carry_out(release)
+            try:
+                self._carry_out(release)
+            except Refusal:
+                # The lab was closed between the look and the start of the release dyno.
+                return
 
     def _carry_out(self, release: Release) -> None:
         command = self._command(release)

@@ -21,6 +21,8 @@ from pgcutover.lab.heroku.state import Estate
 
 # https://devcenter.heroku.com/articles/http-routing#timeouts
 RESPONSE_LIMIT_S = 30.0
+IDLE_LIMIT_S = 10.0
+"""A client that connects and says nothing would otherwise keep the lab from ending."""
 POLL_S = 0.05
 PAGE = """<!DOCTYPE html>
 <html><head><title>{title}</title></head>
@@ -116,7 +118,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = RESPONSE_LIMIT_S
+    timeout = IDLE_LIMIT_S
     request_id = ""
 
     def _serve(self) -> None:

@@ -38,6 +38,13 @@ def libraries(major: int) -> frozenset[str]:
     return frozenset(path.stem for path in (binaries(major).parent / "lib" / "postgresql").glob("*.so"))
 
 
+def extensions(major: int) -> frozenset[str]:
+    """What CREATE EXTENSION knows."""
+    return frozenset(
+        path.stem for path in (binaries(major).parent / "share" / "postgresql" / "extension").glob("*.control")
+    )
+
+
 def _build(origin: Path, building: Path) -> None:
     share = Path("share") / "postgresql"
     (building / "bin").mkdir(parents=True)

@@ -11,4 +11,6 @@ FROM pg_catalog.pg_settings
 WHERE context <> 'internal'
   AND category <> 'Developer Options'
   AND name !~ '[.]'
+  -- Of one transaction, hence in no configuration file.
+  AND name NOT IN ('transaction_deferrable', 'transaction_isolation', 'transaction_read_only')
 ORDER BY name

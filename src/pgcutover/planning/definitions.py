@@ -1,0 +1,118 @@
+"""What an archive of pg_dump holds, entry by entry, and which entries are restored.
+
+Pure: reading an archive is `edges/pgtools.py`. Invariant: an entry is either kept or left out for a reason that is
+said; nothing is dropped in silence.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Section = Literal["pre-data", "post-data"]
+
+# Schemas that are never carried: pgcutover's own and Heroku's.
+# https://devcenter.heroku.com/articles/heroku-postgresql#extensions; seen in many public dumps.
+FOREIGN_SCHEMAS = ("_heroku", "pgcutover")
+
+# Schemas that exist on the target before the restore.
+MADE_BEFORE = ("public", "heroku_ext")
+
+UNCARRIED_KINDS = {
+    "EXTENSION": "extensions are made by the target's master, in another step",
+    "EVENT TRIGGER": "only the target's master may make an event trigger",
+    "SECURITY LABEL": "security labels belong to a provider that the target may not have",
+    "PUBLICATION": "publications are not carried",
+    "PUBLICATION TABLE": "publications are not carried",
+    "PUBLICATION TABLES IN SCHEMA": "publications are not carried",
+    "SUBSCRIPTION": "subscriptions are not carried",
+    "SUBSCRIPTION TABLE": "subscriptions are not carried",
+    "ACL": "privileges are granted by another step",
+    "DEFAULT ACL": "privileges are granted by another step",
+    "DATABASE": "the target's database exists",
+    "DATABASE PROPERTIES": "settings are placed by another step",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TocEntry:
+    """One line of an archive's table of contents.
+
+    `class_oid` and `oid` are the object's place in the source's catalogue (0, 0 where it has none of its own); `label`
+    is schema, name and owner as pg_restore prints them, with single spaces between, so names that hold spaces can be
+    compared but not split off; `line` is what goes into pg_restore's list file.
+    """
+
+    dump_id: int
+    class_oid: int
+    oid: int
+    section: Section
+    kind: str
+    label: str
+    line: str
+
+    def names(self, schema: str, name: str) -> bool:
+        """Whether it stands for the object of that schema and name ('-' for objects outside schemas)."""
+        # pg_restore prints a line break in a name as a space.
+        return f"{self.label} ".startswith(f"{schema} {name} ".replace("\n", " ").replace("\r", " "))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """An entry that is not restored. `matters` when a person should know of it."""
+
+    entry: TocEntry
+    reason: str
+    matters: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sifted:
+    """A table of contents, parted. Order is the archive's."""
+
+    kept: tuple[TocEntry, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def section(self, section: Section) -> tuple[TocEntry, ...]:
+        return tuple(e for e in self.kept if e.section == section)
+
+
+def sift(
+    entries: Iterable[TocEntry], *, made_schemas: Collection[str] = (), heroku_triggers: Collection[int] = ()
+) -> Sifted:
+    """Part the entries to restore from those that are not ours to make.
+
+    `made_schemas` exist on the target already (those of extensions); `heroku_triggers` are the OIDs of event triggers
+    whose function is in `_heroku`: they are left out without a word, others are reported.
+    """
+    kept: list[TocEntry] = []
+    left: list[LeftOut] = []
+    made = (*MADE_BEFORE, *FOREIGN_SCHEMAS, *made_schemas)
+    for entry in entries:
+        out = _left_out(entry, made, heroku_triggers)
+        if out is None:
+            kept.append(entry)
+        else:
+            left.append(out)
+    return Sifted(kept=tuple(kept), left_out=tuple(left))
+
+
+def _left_out(entry: TocEntry, made: Collection[str], heroku_triggers: Collection[int]) -> LeftOut | None:
+    if any(entry.label.startswith(f"{schema} ") for schema in FOREIGN_SCHEMAS):
+        return LeftOut(entry=entry, reason="not the application's", matters=False)
+    if entry.kind == "EVENT TRIGGER":
+        own = entry.oid in heroku_triggers
+        reason = "Heroku's own" if own else UNCARRIED_KINDS[entry.kind]
+        return LeftOut(entry=entry, reason=reason, matters=not own)
+    if entry.kind in UNCARRIED_KINDS:
+        unsaid = ("EXTENSION", "ACL", "DEFAULT ACL", "DATABASE", "DATABASE PROPERTIES")
+        return LeftOut(entry=entry, reason=UNCARRIED_KINDS[entry.kind], matters=entry.kind not in unsaid)
+    if entry.kind == "SCHEMA" and any(entry.names("-", schema) for schema in made):
+        return LeftOut(entry=entry, reason="the schema exists on the target", matters=False)
+    if entry.kind == "COMMENT" and entry.label.startswith(("- EXTENSION ", "- EVENT TRIGGER ")):
+        return LeftOut(entry=entry, reason="a comment on what is not made here", matters=False)
+    if entry.kind == "COMMENT" and any(entry.names("-", f"SCHEMA {schema}") for schema in made):
+        return LeftOut(entry=entry, reason="a comment on a schema that is not made here", matters=True)
+    return None

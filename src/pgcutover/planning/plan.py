@@ -1,0 +1,148 @@
+"""The Plan: everything that will be decided before anything is touched, as data with a digest.
+
+A plan holds no secret and no clock of its own: who made it and when are given. Its digest covers the decisions (apps,
+variables, database, target, clients, steps), not sizes or wording, so that two plans of one world are one.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pgcutover.planning.moves import AppMoves, KeptAttachment
+from pgcutover.planning.target import TargetPlan
+
+PLAN_VERSION = 1
+Phase = Literal["prepare", "fence", "copy", "switch", "after"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AppPlan(_Value):
+    """One application: what moves, and how it is tried."""
+
+    moves: AppMoves
+    smoke: str
+    connect: str
+    formation: tuple[tuple[str, int], ...]
+    """(type, quantity) when the plan was made; what the fence finds is what comes back."""
+
+
+class SourcePlan(_Value):
+    """The old database as the plan saw it."""
+
+    addon: str
+    addon_id: str
+    addon_plan: str
+    billing_app: str
+    attachment: str
+    followers: tuple[str, ...]
+    version: int
+    database_bytes: int
+    data_bytes: int
+    index_bytes: int
+    tables: int
+    rows_estimate: int
+    price_usd_per_month: float | None
+
+
+class ClientPlan(_Value):
+    """PostgreSQL's own programs, chosen by version (traps.md T17)."""
+
+    dump_path: str
+    dump_version: str
+    restore_path: str
+    restore_version: str
+
+
+class PlannedStep(_Value):
+    """One step as a person reads it."""
+
+    name: str
+    phase: Phase
+    title: str
+    by_hand: str
+    calls: tuple[str, ...]
+    keeps_target: bool
+
+
+class Advice(_Value):
+    """Something a person should know before they start; never a reason to refuse."""
+
+    what: str
+    hint: str
+
+
+class Decisions(_Value):
+    """What the digest covers."""
+
+    environment: str
+    production: bool
+    run_number: int
+    apps: tuple[AppPlan, ...]
+    kept: tuple[KeptAttachment, ...]
+    source: SourcePlan
+    target: TargetPlan
+    app_sslmode: str
+    clients: ClientPlan
+    jobs: int
+
+
+class Plan(_Value):
+    """A plan as it is stored, printed, compared and run."""
+
+    version: Literal[1] = PLAN_VERSION
+    created_at: datetime
+    made_by: str
+    decisions: Decisions
+    steps: tuple[PlannedStep, ...]
+    advice: tuple[Advice, ...]
+    digest: str
+
+    @property
+    def lift(self) -> int:
+        """Index of the step after which nothing goes back by itself."""
+        return next(i for i, step in enumerate(self.steps) if step.name == "lift")
+
+
+# Sizes and prices drift while nothing is decided anew.
+_NOT_DECISIONS = {"database_bytes", "data_bytes", "index_bytes", "tables", "rows_estimate", "price_usd_per_month"}
+
+
+def _decided(decisions: Decisions) -> dict[str, object]:
+    return decisions.model_dump(
+        mode="json", exclude={"source": _NOT_DECISIONS, "apps": {"__all__": {"formation"}}, "target": {"storage_gb"}}
+    )
+
+
+def digest_of(decisions: Decisions) -> str:
+    """SHA-256 over the decisions, 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(_decided(decisions), sort_keys=True).encode()).hexdigest()
+
+
+def differences(old: Decisions, new: Decisions) -> tuple[str, ...]:
+    """What is decided differently, one line each: path, old and new value."""
+    return tuple(_differences("", _decided(old), _decided(new)))
+
+
+def _differences(path: str, old: object, new: object) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        return [line for key in keys for line in _differences(f"{path}.{key}".lstrip("."), old.get(key), new.get(key))]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [line for i, (a, b) in pairs for line in _differences(f"{path}[{i}]", a, b)]
+    return [] if old == new else [f"{path}: {json.dumps(old)} -> {json.dumps(new)}"]
+
+
+def confirmation_code(digest: str, person: str) -> str:
+    """The code that a colleague reads out: it proves that they looked at this very plan on their own machine.
+
+    It guards against haste, not against malice: whoever has the plan can compute it.
+    """
+    code = hashlib.sha256(f"pgcutover\0{digest}\0{person}".encode()).hexdigest()[:8].upper()
+    return f"{code[:4]}-{code[4:]}"
