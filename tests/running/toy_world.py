@@ -1,4 +1,4 @@
-"""A world that outlives every runner, toy steps that change it, and a fuse that ends a process's life at a given point."""
+"""A world that outlives every runner, toy steps that change it, and a fuse that ends a process at a given point."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -163,12 +163,13 @@ PARTS = TwoParts("lay both parts", ("left", "right"))
 SWITCH = Value("turn the switch", "url", "new")
 STEPS = (FLAG, TARGET, ROW, PARTS, SWITCH)
 NAMES = tuple(step.name for step in STEPS)
-WHOLE_SHAPE = (
-    {"flag": "on", "url": "new", "target": "made", "left": "new", "right": "new"},
-    ["theirs", "ours"],
-)
 EFFECTS = ["flag=on", "target=made", "+ours", "left=new", "right=new", "url=new"]
 UNDO_EFFECTS = ["url=old", "right=None", "left=None", "-ours", "target=None", "flag=off"]
+
+
+def whole_shape() -> tuple[dict[str, str], list[str]]:
+    """The world's shape when every step is whole."""
+    return {"flag": "on", "url": "new", "target": "made", "left": "new", "right": "new"}, ["theirs", "ours"]
 
 
 class FusedJournal:

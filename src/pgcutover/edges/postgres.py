@@ -84,7 +84,7 @@ def error_of(cause: psycopg.Error, dsn: Dsn, side: Side, doing: str) -> Pgcutove
     return kind(f"{side} {dsn}: {doing}: {text}", hint=_hint(cause, side))
 
 
-_HINTS: Mapping[str, str] = {
+HINTS: Mapping[str, str] = {
     "28P01": "The password was refused: it may have been rotated; run the same command again to read it anew.",
     "28000": "The server refuses this user, this address or a connection without TLS; check sslmode.",
     "3D000": "The database named in the URL does not exist on that server.",
@@ -95,8 +95,8 @@ _HINTS: Mapping[str, str] = {
 
 
 def _hint(cause: psycopg.Error, side: Side) -> str:
-    if (cause.sqlstate or "") in _HINTS:
-        return _HINTS[cause.sqlstate or ""]
+    if (cause.sqlstate or "") in HINTS:
+        return HINTS[cause.sqlstate or ""]
     text = str(cause)
     if "certificate" in text or "SSL" in text:
         return "TLS could not be agreed: check the CA bundle and that the host name is the one in the certificate."

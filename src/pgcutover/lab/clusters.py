@@ -266,7 +266,10 @@ class Cluster:
             everyone = (postmaster, *processes.children(postmaster.pid))
             for process in everyone:
                 processes.send(process, signal.SIGKILL)
-            processes.wait_gone(everyone, limit_s=WAIT_S)
+            if processes.wait_gone(everyone, limit_s=WAIT_S):
+                # In a container whose first process reaps nobody, the pid lives on as a zombie, and the next start
+                # would take the file for a running server's.
+                (self.data / "postmaster.pid").unlink()
         self._remove_socket_directory()
 
     def superuser(self, dbname: str = "postgres") -> psycopg.Connection:

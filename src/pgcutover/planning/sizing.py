@@ -1,14 +1,11 @@
-"""Which instance class and how much storage: the class closest to the Heroku plan, and the next tier up.
+"""Which instance class: the one closest to the Heroku plan, and the next tier up.
 
 Pure: what RDS really offers is given (`orderable`), and wins over the table. Memory is matched first and never less than
 the plan's; then vCPUs; then the family. Burstable classes are taken only for plans that are burstable themselves.
 
-The table was generated from ec2:DescribeInstanceTypes as bundled in moto 5.2.5 (2026-10); RDS publishes no limits of its
-own. A class that is not in it can still be asked for by name when its facts are handed in.
-https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.html
+A class that is not in the table can still be asked for by name when its facts are handed in.
 """
 
-import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,95 +13,7 @@ from types import MappingProxyType
 
 from pgcutover.errors import ConfigError, RefusedError
 from pgcutover.facts.rds import ClassFacts
-
-GIB = 2**30
-
-# size: (vCPUs, sustained MB/s of disk, sustained IOPS)
-_Row = tuple[int, float, int]
-_GRAVITON_7: Mapping[str, _Row] = {
-    "large": (2, 78.75, 3600),
-    "xlarge": (4, 156.25, 6000),
-    "2xlarge": (8, 312.5, 12000),
-    "4xlarge": (16, 625, 20000),
-    "8xlarge": (32, 1250, 40000),
-    "12xlarge": (48, 1875, 60000),
-    "16xlarge": (64, 2500, 80000),
-}
-_GRAVITON_8: Mapping[str, _Row] = {**_GRAVITON_7, "24xlarge": (96, 3750, 120000), "48xlarge": (192, 5000, 240000)}
-_GRAVITON_6: Mapping[str, _Row] = {
-    "large": (2, 78.75, 3600),
-    "xlarge": (4, 148.5, 6000),
-    "2xlarge": (8, 296.875, 12000),
-    "4xlarge": (16, 593.75, 20000),
-    "8xlarge": (32, 1187.5, 40000),
-    "12xlarge": (48, 1781.25, 50000),
-    "16xlarge": (64, 2375, 80000),
-}
-_INTEL_6: Mapping[str, _Row] = {
-    **_GRAVITON_7,
-    "large": (2, 81.25, 3600),
-    "24xlarge": (96, 3750, 120000),
-    "32xlarge": (128, 5000, 160000),
-}
-_INTEL_7: Mapping[str, _Row] = {
-    **_GRAVITON_7,
-    "large": (2, 81.25, 3600),
-    "24xlarge": (96, 3750, 120000),
-    "48xlarge": (192, 5000, 240000),
-}
-_INTEL_5: Mapping[str, _Row] = {
-    "large": (2, 81.25, 3600),
-    "xlarge": (4, 143.75, 6000),
-    "2xlarge": (8, 287.5, 12000),
-    "4xlarge": (16, 593.75, 18750),
-    "8xlarge": (32, 850, 30000),
-    "12xlarge": (48, 1187.5, 40000),
-    "16xlarge": (64, 1700, 60000),
-    "24xlarge": (96, 2375, 80000),
-}
-_BURSTABLE: Mapping[str, tuple[int, float, float, int]] = {
-    "micro": (2, 1, 10.875, 500),
-    "small": (2, 2, 21.75, 1000),
-    "medium": (2, 4, 43.375, 2000),
-    "large": (2, 8, 86.875, 4000),
-    "xlarge": (4, 16, 86.875, 4000),
-    "2xlarge": (8, 32, 86.875, 4000),
-}
-_GENERATIONS: Mapping[str, Mapping[str, _Row]] = {
-    "7g": _GRAVITON_7,
-    "8g": _GRAVITON_8,
-    "6g": _GRAVITON_6,
-    "7i": _INTEL_7,
-    "6i": _INTEL_6,
-    "5": _INTEL_5,
-}
-"""In order of preference: Graviton is 6 to 10 % cheaper for the same limits, and 7g is offered in more Regions than 8g."""
-_GIB_PER_VCPU = {"m": 4, "r": 8}
-
-
-def _table() -> Mapping[str, ClassFacts]:
-    rows = [
-        ClassFacts(name=f"db.{family}.{size}", vcpus=vcpus, memory_gib=gib, disk_mb_per_s=mb, disk_iops=iops)
-        for family in ("t4g", "t3")
-        for size, (vcpus, gib, mb, iops) in _BURSTABLE.items()
-    ]
-    for generation, sizes in _GENERATIONS.items():
-        for line, per_vcpu in _GIB_PER_VCPU.items():
-            rows += [
-                ClassFacts(
-                    name=f"db.{line}{generation}.{size}",
-                    vcpus=vcpus,
-                    memory_gib=vcpus * per_vcpu,
-                    disk_mb_per_s=mb,
-                    disk_iops=iops,
-                )
-                for size, (vcpus, mb, iops) in sizes.items()
-            ]
-    return MappingProxyType({row.name: row for row in rows})
-
-
-CLASSES = _table()
-_PREFERENCE = {name: place for place, name in enumerate(CLASSES)}
+from pgcutover.planning.instance_classes import CLASSES, PREFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +156,7 @@ def _next_tier(below: ClassFacts, orderable: Collection[str] | None) -> ClassFac
     family = [c for c in larger if c.family == below.family]
     steady = [c for c in larger if not c.burstable and c.vcpus >= below.vcpus]
     pool = family or steady
-    return min(pool, key=lambda c: (c.memory_gib, c.vcpus, _PREFERENCE[c.name])) if pool else None
+    return min(pool, key=lambda c: (c.memory_gib, c.vcpus, PREFERENCE[c.name])) if pool else None
 
 
 def _offered(orderable: Collection[str] | None) -> list[ClassFacts]:
@@ -264,7 +173,7 @@ def _distance(candidate: ClassFacts, plan: HerokuPlan) -> tuple[float, bool, int
         candidate.memory_gib - plan.memory_gib,
         candidate.vcpus < plan.vcpus,
         abs(candidate.vcpus - plan.vcpus),
-        _PREFERENCE[candidate.name],
+        PREFERENCE[candidate.name],
     )
 
 
@@ -279,67 +188,3 @@ def _notes(plan: HerokuPlan, chosen: ClassFacts) -> tuple[str, ...]:
     if chosen.burstable:
         notes.append(f"{chosen.name} earns CPU credits; a long load spends them and RDS bills the rest")
     return tuple(notes)
-
-
-# --- storage ---------------------------------------------------------------------------------------------------------
-
-MIN_STORAGE_GB = 20
-MAX_STORAGE_GB = 65536
-FAST_STORAGE_GB = 400
-"""From here gp3 has 12,000 IOPS and 500 MiB/s instead of 3,000 and 125, at the same price per GiB.
-https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage"""
-ROUND_UP_FROM_GB = 250
-"""Above it the step to the fast line costs at most 150 GiB more; storage can never shrink, so smaller is left small."""
-GROWTH = 1.4
-TIGHT = 1.1
-"""What the copy itself needs over the source's tables and indexes; below it the load ends in storage-full."""
-WAL_HEADROOM_GB = (4, 32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorageChoice:
-    storage_gb: int
-    notes: tuple[str, ...]
-
-
-def choose_storage(*, data_bytes: int, index_bytes: int, asked_gb: int | None = None) -> StorageChoice:
-    """Storage for a source of this size; `asked_gb` is a person's own choice.
-
-    Raises:
-        RefusedError: the person's choice cannot hold the copy, or nothing on RDS can.
-    """
-    if asked_gb is not None:
-        refuse_small_disk(asked_gb, data_bytes=data_bytes, index_bytes=index_bytes, whose="target.storage_gb")
-        return StorageChoice(storage_gb=asked_gb, notes=(f"{asked_gb} GiB as configured",))
-    needed = needed_gb(data_bytes=data_bytes, index_bytes=index_bytes)
-    if needed > MAX_STORAGE_GB:
-        raise RefusedError(
-            f"{needed} GiB are needed and an RDS instance holds {MAX_STORAGE_GB}", hint="Aurora holds more."
-        )
-    if ROUND_UP_FROM_GB <= needed < FAST_STORAGE_GB:
-        note = f"{needed} GiB are needed; {FAST_STORAGE_GB} GiB of gp3 have four times the IOPS and throughput"
-        return StorageChoice(storage_gb=FAST_STORAGE_GB, notes=(note,))
-    notes = [f"{GROWTH} x tables and indexes and room for WAL make {needed} GiB"]
-    if needed < FAST_STORAGE_GB:
-        notes.append(f"gp3 below {FAST_STORAGE_GB} GiB has 3,000 IOPS and 125 MiB/s; storage can grow, never shrink")
-    return StorageChoice(storage_gb=needed, notes=tuple(notes))
-
-
-def needed_gb(*, data_bytes: int, index_bytes: int, factor: float = GROWTH) -> int:
-    """GiB for tables, indexes and WAL, within RDS's minimum."""
-    held = math.ceil((data_bytes + index_bytes) * factor / GIB)
-    low, high = WAL_HEADROOM_GB
-    return max(MIN_STORAGE_GB, held + min(high, max(low, math.ceil(held * 0.05))))
-
-
-def refuse_small_disk(storage_gb: int, *, data_bytes: int, index_bytes: int, whose: str) -> None:
-    """Raises:
-    RefusedError: a disk of this size cannot hold the copy.
-    """
-    floor = needed_gb(data_bytes=data_bytes, index_bytes=index_bytes, factor=TIGHT)
-    if storage_gb < floor:
-        advised = needed_gb(data_bytes=data_bytes, index_bytes=index_bytes)
-        raise RefusedError(
-            f"{whose} is too small: {storage_gb} GiB, and the copy needs at least {floor} GiB",
-            hint=f"Give it {advised} GiB or more; RDS storage can grow at any time, but never shrink.",
-        )

@@ -80,6 +80,9 @@ class Dynos:
         with self._lock, self._estate.lock:
             if self._closed:
                 raise refusals.Refusal(503, "shutting_down", "The lab is shutting down.")
+            if self._estate.apps[app].serving_version == 0:
+                # The command line tries again on a 409: heroku/cli, lib/run/dyno.js.
+                raise refusals.Refusal(409, "conflict", "The app has no release yet.")
             dyno = Dyno(
                 id=self._estate.new_id(),
                 app=app,

@@ -51,16 +51,23 @@ def _read(header: str, fields: tuple[str, ...]) -> tuple[str, str, str, int, boo
     return match["field"], match["first"], match["last"], int(most), options.get("order") == "desc"
 
 
+def _edge(bound: str, like: str | int) -> str | int:
+    if isinstance(like, str):
+        return bound
+    if not bound.isdigit():
+        raise refusals.Refusal(416, "requested_range_not_satisfiable", f"{bound} is not a number.")
+    return int(bound)
+
+
 def _inside(value: str | int, first: str, last: str, *, descending: bool) -> bool:
-    kind = type(value)
     bound = first.lstrip("]")
     if bound:
-        edge = kind(bound)
+        edge = _edge(bound, value)
         if value == edge:
             return not first.startswith("]")
         if (value > edge) if descending else (value < edge):  # type: ignore[operator]
             return False
     if last:
-        edge = kind(last)
+        edge = _edge(last, value)
         return (value >= edge) if descending else (value <= edge)  # type: ignore[operator]
     return True

@@ -1,0 +1,41 @@
+"""What a worker is told about one chunk, and what it answers. Values only; they travel between processes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pgcutover.facts.names import Dsn
+from pgcutover.planning.tasks import Chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkJob:
+    """One chunk to carry, whole, in one transaction on the target.
+
+    `claim` is a statement that returns exactly one row while the run is still ours and holds that row's lock until the
+    end of the transaction; it is the transaction's first statement (T3). `settings` are set in the target's session.
+    """
+
+    run_id: str
+    epoch: int
+    chunk: Chunk
+    snapshot: str
+    source: Dsn
+    target: Dsn
+    claim: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """A chunk that is on the target, with its marker. `found` when it was there already; then nothing was touched."""
+
+    chunk: str
+    rows: int
+    bytes: int
+    seconds: float
+    found: bool = False
+
+
+Carry: TypeAlias = Callable[[ChunkJob], Copied]
+"""Carries a chunk; a function of a module, so that it can be named to another process."""

@@ -1,0 +1,32 @@
+"""The parts of one local Heroku, joined: what every endpoint is given.
+
+Lock order, for everybody: the dynos' lock before the estate's. So an endpoint never calls `dynos` while it holds the
+estate; it decides and changes first, lets go, and then asks the dynos to follow.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from pgcutover.lab.heroku.attaching import Attaching
+from pgcutover.lab.heroku.dynos import Dynos
+from pgcutover.lab.heroku.gate import Faults, Keys, RateLimit
+from pgcutover.lab.heroku.logs import Logplex
+from pgcutover.lab.heroku.pace import Pace
+from pgcutover.lab.heroku.releases import Releases
+from pgcutover.lab.heroku.state import Estate
+
+
+@dataclass(slots=True, kw_only=True)
+class Platform:
+    estate: Estate
+    pace: Pace
+    logs: Logplex
+    dynos: Dynos
+    releases: Releases
+    attaching: Attaching
+    keys: Keys
+    limit: RateLimit = field(default_factory=RateLimit)
+    faults: Faults = field(default_factory=Faults)
+    closing: threading.Event = field(default_factory=threading.Event)
+    base_url: str = ""
+    """Known once the server is bound."""
