@@ -41,6 +41,10 @@ class TargetChoices(_Ours):
     postgres: str = "same"
     existing: str = ""
     """Identifier of an RDS instance that somebody else made; it is used, never changed beyond its parameter group."""
+    master_secret: str = ""
+    """For existing: name or ARN of the Secrets Manager secret with the master's login."""
+    parameter_group: str = ""
+    """For existing: the parameter group whose values may change while the data is loaded; empty: none is touched."""
     storage_gb: int | None = Field(default=None, ge=20, le=65536)
     multi_az: bool = False
     retention_days: int = Field(default=7, ge=1, le=35)

@@ -3,13 +3,16 @@
 import json
 import multiprocessing
 import os
+import pwd
 import random
 import resource
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
@@ -57,6 +60,18 @@ def by_hand(path: Path, *statements: str) -> None:
         connection.commit()
     finally:
         connection.close()
+
+
+@contextmanager
+def without_roots_rights() -> Iterator[None]:
+    """Root may write everywhere, so a test of rights run as root acts as nobody meanwhile."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
 
 
 class TestWhatIsWritten:
@@ -257,7 +272,7 @@ class TestDamage:
             "DELETE FROM entry WHERE seq > 2",
             f"UPDATE entry SET body = '{forged.body}', hash = '{forged.computed_hash()}' WHERE seq = 2",
         )
-        with pytest.raises(JournalError, match="entry 2 of .* is not as it was written"):
+        with pytest.raises(JournalError, match=r"entry 2 of .* is not as it was written"):
             SqliteJournal(path, read_only=True)
 
     def test_what_is_no_journal_is_left_alone(self, path: Path) -> None:
@@ -331,16 +346,16 @@ class TestDisk:
         with pytest.raises(JournalError, match=r"the journal .*journal\.db cannot be used"):
             SqliteJournal(tmp_path / "state" / "journal.db")
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_a_file_that_may_not_be_written_is_told(self, path: Path) -> None:
-        """Without the right to write, the error says so."""
-        written(path)
-        path.parent.chmod(0o500)
-        path.with_name("journal.db.lock").unlink(missing_ok=True)
-        try:
-            with pytest.raises(JournalError, match="may not be written"):
+    def test_a_file_that_may_not_be_written_is_told(self) -> None:
+        """Without the right to write there, the error says so."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "journal.db"
+            written(path)
+            path.with_name("journal.db.lock").unlink()
+            path.parent.chmod(0o555)
+            with without_roots_rights(), pytest.raises(JournalError, match="may not be written") as caught:
                 SqliteJournal(path)
-        finally:
+            assert caught.value.hint
             path.parent.chmod(0o700)
 
 
@@ -406,7 +421,7 @@ class TestDeath:
         """Without the -wal file of a killed process the journal lacks entries, and the next writer says so."""
         _killed_while_writing(path, "1", 0.05)
         path.with_name("journal.db-wal").unlink()
-        with pytest.raises(JournalError, match="lacks entries that were written|holds no table|not as it was written"):
+        with pytest.raises(JournalError, match="lacks entries that were written"):
             SqliteJournal(path)
 
 
@@ -488,7 +503,7 @@ class TestCarrying:
         with SqliteJournal(path) as journal:
             journal.export(tmp_path / "older.json")
             journal.append(RUN, "fence", Move.BEGIN_UNDO)
-            with pytest.raises(JournalError, match="is older than the journal .* it ends at entry 4 of 5"):
+            with pytest.raises(JournalError, match=r"is older than the journal .* it ends at entry 4 of 5"):
                 journal.import_(tmp_path / "older.json")
             assert StepState.UNDOING == journal.events(RUN)[-1].state
 

@@ -21,6 +21,7 @@ class Column:
     base_type: tuple[str, str]
     base_kind: str
     collation: str | None
+    """Name of the collation, 'default' for the database's; None where the type has none."""
     generated: bool
     identity: bool
     not_null: bool
@@ -99,16 +100,21 @@ class Setting:
 class Grant:
     """One privilege, as aclexplode gives it.
 
-    `kind` is table, sequence, schema, function, type or default; `object_sql` is the quoted object (for a function
-    with its argument types); `column` is set for column grants; grantee 'PUBLIC' stands for everyone; for `default`,
-    object_sql is the object class (TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS) and `schema` where it applies
-    ('' for all).
+    Only objects are listed whose privileges differ from what a new object of their owner has, and then all of their
+    privileges, the owner's own among them: what is not listed for a listed object was revoked. An object that lost even
+    the last privilege is listed once, with an empty `privilege`.
+
+    `kind` is table, sequence, schema, function, type or default; `object_sql` is the object quoted and with its schema
+    (for a function with its argument types; GRANT it as a ROUTINE); `column` is set for column grants; grantee 'PUBLIC'
+    stands for everyone; for `default`, object_sql is the object class (TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS),
+    `schema` where it applies ('' for all), and `owner` the role whose new objects get it.
     """
 
     kind: str
     schema: str
     object_sql: str
     column: str
+    owner: str
     grantor: str
     grantee: str
     privilege: str
@@ -117,10 +123,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
-    """Something in the source that this version cannot move, with what to do about it."""
+    """Something in the source that this version cannot move, with what to do about it.
+
+    One that does not `stop` the move is to be shown and accepted: it stays behind, or arrives changed.
+    """
 
     what: str
     hint: str
+    stops: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +145,9 @@ class DatabaseInventory:
     collate: str
     ctype: str
     locale_provider: str
+    """libc, icu or builtin."""
+    locale: str
+    """The locale of the icu or builtin provider; '' for libc."""
     system_identifier: str
     database_bytes: int
     max_connections: int
@@ -146,7 +159,7 @@ class DatabaseInventory:
     settings: tuple[Setting, ...]
     grants: tuple[Grant, ...]
     roles: tuple[str, ...]
-    """Login roles other than the owner that hold grants here or own objects."""
+    """Roles other than the owner, built-in roles and superusers that are granted something here or own objects."""
     search_path: str
     fingerprint: str
     """Digest of the definitions of every table, column, index, constraint, trigger, view, function and type."""

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from pgcutover.facts.names import TableName
+
 Section = Literal["pre-data", "post-data"]
 
 # Schemas that are never carried: pgcutover's own and Heroku's.
@@ -116,3 +118,60 @@ def _left_out(entry: TocEntry, made: Collection[str], heroku_triggers: Collectio
     if entry.kind == "COMMENT" and any(entry.names("-", f"SCHEMA {schema}") for schema in made):
         return LeftOut(entry=entry, reason="a comment on a schema that is not made here", matters=True)
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """An object as a catalogue knows it. `parent` is the table of an index, constraint, trigger, rule or policy.
+
+    `valid` is false for an index that is not in force, for example a partitioned table's before every partition's is
+    attached.
+    """
+
+    class_oid: int
+    oid: int
+    kind: str
+    schema: str
+    parent: str
+    name: str
+    valid: bool
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What it is called on any server: OIDs differ between servers."""
+        return self.kind, self.schema, self.parent, self.name
+
+    def __str__(self) -> str:
+        where = f" on {self.schema}.{self.parent}" if self.parent else ""
+        name = self.name if self.parent else f"{self.schema}.{self.name}"
+        return f"{self.kind} {name}{where}"
+
+
+def identified(entries: Iterable[TocEntry], things: Iterable[Thing]) -> dict[int, Thing]:
+    """The thing each entry makes, by dump id; entries that make none (comments, attachments) are not in it."""
+    by_oid = {(thing.class_oid, thing.oid): thing for thing in things}
+    secured = {thing.oid: thing for thing in by_oid.values() if thing.kind == "row security"}
+    found: dict[int, Thing] = {}
+    for entry in entries:
+        thing = secured.get(entry.oid) if entry.kind == "ROW SECURITY" else by_oid.get((entry.class_oid, entry.oid))
+        if thing is not None:
+            found[entry.dump_id] = thing
+    return found
+
+
+def index_owners(entries: Iterable[TocEntry], things: Iterable[Thing]) -> dict[int, TableName]:
+    """The table whose rows each index, constraint or attachment of an index waits for, by dump id."""
+    everything = tuple(things)
+    named = identified(entries, everything)
+    indexes = [t for t in everything if t.kind in ("index", "constraint") and t.parent]
+    owners: dict[int, TableName] = {}
+    by_label = {f"{t.schema} {t.name}": t for t in indexes}
+    for entry in entries:
+        thing = named.get(entry.dump_id)
+        if entry.kind == "INDEX ATTACH":
+            # It has no OID of its own; an index has the name of its constraint.
+            thing = by_label.get(entry.label.rsplit(" ", 1)[0])
+            thing = thing or next((t for t in indexes if entry.names(t.schema, t.name)), None)
+        if thing is not None and thing.parent:
+            owners[entry.dump_id] = TableName(schema=thing.schema, name=thing.parent)
+    return owners

@@ -1,7 +1,7 @@
 """RDS instance classes: their vCPUs, memory and what their disks sustain. Only data, in order of preference.
 
-Generated from ec2:DescribeInstanceTypes as bundled in moto 5.2.5 (2026-10); RDS classes have the hardware of the EC2 type
-of the same name and RDS publishes no limits of its own. What RDS offers in a Region is asked at run time and wins.
+Generated from ec2:DescribeInstanceTypes as bundled in moto 5.2.5 (2026-10); RDS classes have the hardware of the EC2
+type of the same name and RDS publishes no limits of its own. What RDS offers in a Region is asked at run time and wins.
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.html
 """
 
@@ -69,7 +69,7 @@ _GENERATIONS: Mapping[str, Mapping[str, _Row]] = {
     "6i": _INTEL_6,
     "5": _INTEL_5,
 }
-"""In order of preference: Graviton is 6 to 10 % cheaper for the same limits, and 7g is offered in more Regions than 8g."""
+"""In order of preference: Graviton is 6 to 10 % cheaper for the same limits, and more Regions offer 7g than 8g."""
 _GIB_PER_VCPU = {"m": 4, "r": 8}
 
 

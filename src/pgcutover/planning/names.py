@@ -1,7 +1,8 @@
-"""What the parts of the target are called: by rule, from the app's name, so that every machine arrives at the same names.
+"""What the parts of the target are called: by rule, from the app's name, so that every machine calls them the same.
 
-Rules: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints (identifiers: letter
-first, letters, digits and hyphens, no two in a row, none at the end, at most 63), and PostgreSQL's (63 bytes, no `pg_`).
+Identifiers of RDS: letter first; letters, digits and hyphens; no two hyphens in a row, none at the end; at most 63.
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints
+PostgreSQL's: at most 63 bytes, and roles must not begin with `pg_`.
 """
 
 import re

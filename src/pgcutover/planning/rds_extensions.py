@@ -13,7 +13,7 @@ RDS_EXTENSIONS = frozenset(
     pg_logicalinspect pg_partman pg_prewarm pg_proctab pg_repack pg_similarity pg_stat_monitor pg_stat_statements pg_tle
     pg_transport pg_trgm pg_visibility pg_walinspect pgactive pgaudit pgcrypto pglogical pgrouting pgrowlocks
     pgstattuple pgtap plperl plpgsql plprofiler pltcl plv8 postgis postgis_raster postgis_tiger_geocoder
-    postgis_topology postgres_fdw prefix rdkit rds_casts rds_tools refint roaringbitmap seg sslinfo tablefunc tcn tds_fdw
-    tsm_system_rows tsm_system_time unaccent uuid-ossp vector
+    postgis_topology postgres_fdw prefix rdkit rds_casts rds_tools refint roaringbitmap seg sslinfo tablefunc tcn
+    tds_fdw tsm_system_rows tsm_system_time unaccent uuid-ossp vector
     """.split()  # noqa: SIM905  (a hundred quoted names would fill a page)
 )

@@ -1,15 +1,14 @@
 """Which instance class: the one closest to the Heroku plan, and the next tier up.
 
-Pure: what RDS really offers is given (`orderable`), and wins over the table. Memory is matched first and never less than
-the plan's; then vCPUs; then the family. Burstable classes are taken only for plans that are burstable themselves.
+Pure: what RDS really offers is given (`orderable`), and wins over the table. Memory is matched first and never less
+than the plan's; then vCPUs; then the family. Burstable classes are taken only for plans that are burstable themselves.
 
 A class that is not in the table can still be asked for by name when its facts are handed in.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from pgcutover.errors import ConfigError, RefusedError
 from pgcutover.facts.rds import ClassFacts
@@ -84,7 +83,7 @@ def choose_size(
     plan_name: str,
     *,
     orderable: Collection[str] | None = None,
-    known: Mapping[str, ClassFacts] = MappingProxyType({}),
+    known: Sequence[ClassFacts] = (),
 ) -> SizeChoice:
     """The class for a choice (`closest`, `next` or `db.…`) and a Heroku plan.
 
@@ -128,16 +127,25 @@ MOST_ASKED = 8
 """Below it a Region without the newest families might find nothing; above it planning takes needless seconds."""
 
 
-def _explicit(name: str, orderable: Collection[str] | None, known: Mapping[str, ClassFacts]) -> ClassFacts:
+def class_facts(name: str, known: Sequence[ClassFacts] = ()) -> ClassFacts:
+    """The hardware of a class by name.
+
+    Raises:
+        RefusedError: it is neither in the table nor among those known.
+    """
+    facts = next((c for c in known if c.name == name), None) or CLASSES.get(name)
+    if facts is None:
+        raise RefusedError(f"the hardware of {name} is not known", hint="Check the spelling of [target] size.")
+    return facts
+
+
+def _explicit(name: str, orderable: Collection[str] | None, known: Sequence[ClassFacts]) -> ClassFacts:
     if orderable is not None and name not in orderable:
         raise RefusedError(
             f"RDS does not offer {name} for this PostgreSQL version in this Region",
             hint="Choose another class under [target] size, or closest or next.",
         )
-    facts = known.get(name) or CLASSES.get(name)
-    if facts is None:
-        raise RefusedError(f"the hardware of {name} is not known", hint="Check the spelling of [target] size.")
-    return facts
+    return class_facts(name, known)
 
 
 def _closest(plan: HerokuPlan, orderable: Collection[str] | None) -> ClassFacts:

@@ -249,3 +249,13 @@ def _attach(root: TableName, ids: list[int], builds: list[Task], tables: Mapping
         needs=tuple(task.name for task in builds if task.name in below),
         entries=tuple(ids),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A chunk's marker on the target: the evidence that it arrived, and from which files (T7)."""
+
+    rows: int
+    bytes: int
+    seconds: float
+    storage: str

@@ -21,7 +21,8 @@ MAINTENANCE_KB = (64 * MEBI_KB, 256 * MEBI_KB)
 """Bounds for one index build. More is not faster: 1 GB made a parallel restore a third slower on two vCPUs than 64 MB,
 and each of the parallel builders has its own."""
 WAL_MB = (4096, 32768)
-"""AWS's advice is the lower bound; above the upper one crash recovery takes long and the disk is better used otherwise."""
+"""AWS's advice is the lower bound; above the upper one crash recovery takes long and the disk has better uses.
+In steps of the lower bound, so that a source that grows a little does not make another plan."""
 CHECKPOINT_S = 1800
 MOST_BUILD_WORKERS = 4
 
@@ -71,7 +72,7 @@ LOAD_PROFILE: tuple[LoadRule, ...] = (
     ),
     LoadRule(
         name="max_wal_size",
-        formula=lambda facts: _within(facts.storage_gb * 1024 * 5 // 100, WAL_MB),
+        formula=lambda facts: _within(facts.storage_gb * 1024 * 5 // 100 // WAL_MB[0] * WAL_MB[0], WAL_MB),
         why="checkpoints come by time, not by volume",
         at_least_today=True,
     ),
@@ -112,7 +113,7 @@ def load_values(facts: LoadFacts, described: Sequence[Parameter]) -> Tuning:
             continue
         wanted = _clamped(rule.formula(facts), parameter.allowed)
         today = _integer(parameter.value)
-        if rule.at_least_today and today is not None and today >= wanted:
+        if rule.at_least_today and today is not None and today > wanted:
             notes.append(f"{rule.name} is left alone: it is {today} already")
             continue
         values.append((rule.name, str(wanted)))

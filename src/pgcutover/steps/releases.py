@@ -46,10 +46,11 @@ class ReleaseWatch:
             ReleaseFailedError: the release, or its release phase, failed.
         """
         since = self._newest(app)
-        self.notes.note(INTENDED, {"app": app, "since": since, "change": change})
+        number = len(self.notes.notes(INTENDED))
+        self.notes.note(INTENDED, {"app": app, "number": number, "since": since, "change": change})
         yield
         release = self._settled(app, since, change)
-        self.notes.note(MADE, {"app": app, "version": release.version, "status": release.status})
+        self._made(app, release, number)
         if release.status != "succeeded" and must_succeed:
             raise ReleaseFailedError(
                 f"release v{release.version} of {app} ({release.description}) ended as {release.status}",
@@ -83,14 +84,23 @@ class ReleaseWatch:
         return tuple(r for r in self.heroku.releases(app) if r.version > baseline and r.version not in known)
 
     def _adopt(self, app: str, release: Release) -> bool:
-        """Whether an announced change explains the release: the run died before it could note it."""
-        settled = len([n for n in self.notes.notes(MADE) if n["app"] == app and n.get("status") != "accepted"])
+        """Whether an announced change explains the release: the run died before it could note it.
+
+        A change explains a release only if that came before the next change was announced.
+        """
         announced = [n for n in self.notes.notes(INTENDED) if n["app"] == app]
-        for note in announced[settled:]:
-            if release.user == self.heroku.account_email() and release.version > int(str(note["since"])):
-                self.notes.note(MADE, {"app": app, "version": release.version, "status": release.status})
+        settled = {n.get("number") for n in self.notes.notes(MADE)}
+        ends = [*(int(str(n["since"])) for n in announced), release.version][1:]
+        for note, end in zip(announced, ends, strict=False):
+            unsettled = note["number"] not in settled
+            within = int(str(note["since"])) < release.version <= end
+            if unsettled and within and release.user == self.heroku.account_email():
+                self._made(app, release, int(str(note["number"])))
                 return True
         return False
+
+    def _made(self, app: str, release: Release, number: int) -> None:
+        self.notes.note(MADE, {"app": app, "version": release.version, "status": release.status, "number": number})
 
     def _newest(self, app: str) -> int:
         return max((r.version for r in self.heroku.releases(app, newest=1)), default=0)

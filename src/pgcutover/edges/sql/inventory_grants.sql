@@ -1,4 +1,5 @@
 -- Privileges of every object whose ACL is not what a new object of its owner would have; all of them, the owner's too.
+-- (The default of columns stands for "nothing": a literal empty array is not a valid ACL.)
 -- An object that lost even the last one is listed once, with an empty privilege.
 WITH held AS (
     SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END AS kind,
@@ -12,7 +13,8 @@ WITH held AS (
        AND NOT EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
      UNION ALL
-    SELECT 'table', n.nspname, format('%I.%I', n.nspname, c.relname), a.attname, c.relowner, a.attacl, '{{}}'::aclitem[]
+    SELECT 'table', n.nspname, format('%I.%I', n.nspname, c.relname), a.attname, c.relowner, a.attacl,
+           acldefault('c', c.relowner)
       FROM pg_attribute AS a
       JOIN pg_class AS c ON c.oid = a.attrelid
       JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -47,7 +49,7 @@ WITH held AS (
            CASE f.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
                                 WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END, '',
            f.defaclrole, f.defaclacl,
-           CASE WHEN f.defaclnamespace <> 0 THEN '{{}}'::aclitem[]
+           CASE WHEN f.defaclnamespace <> 0 THEN acldefault('c', f.defaclrole)
                 ELSE acldefault(CASE f.defaclobjtype WHEN 'S' THEN 's' ELSE f.defaclobjtype END, f.defaclrole) END
       FROM pg_default_acl AS f
       LEFT JOIN pg_namespace AS n ON n.oid = f.defaclnamespace

@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pgcutover.lab.heroku.attaching import COLOURS
-from pgcutover.lab.heroku.records import AddOn, App, Attachment, ProcessType, now
+from pgcutover.lab.heroku.records import AddOn, App, Attachment, ProcessType, ReleaseStatus, now
 from pgcutover.lab.heroku.state import Estate
 from pgcutover.lab.layout import HerokuServer
 
 API = "acme-api"
 DOCS = "acme-docs"
-ADJECTIVES = ("amorphous", "asymmetrical", "cubed", "curly", "flat", "graceful", "pointy", "rugged", "shaped", "sinuous")
+ADJECTIVES = (
+    "amorphous",
+    "asymmetrical",
+    "cubed",
+    "curly",
+    "flat",
+    "graceful",
+    "pointy",
+    "rugged",
+    "shaped",
+    "sinuous",
+)
 APPLICATION = "python -m pgcutover.lab.application"
 CONFIG = MappingProxyType(
     {
@@ -27,6 +38,8 @@ CONFIG = MappingProxyType(
 )
 COPIED_URL = "ANALYTICS_DATABASE_URL"
 """Somebody once copied the database's URL into a variable of its own, which no attachment keeps current."""
+
+HISTORY = ("Initial release", "Enable Logplex", "Deploy 4c9e1f7a")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,29 +56,35 @@ PROCFILE = (
 
 
 def furnish(estate: Estate, leader: HerokuServer, follower: HerokuServer) -> None:
-    """Fill an empty estate. Poolers' ports must be known by then for the add-ons named by `addon_names`."""
-    leader_name, follower_name = addon_names(estate)
+    """Fill an empty estate; nothing runs by that alone."""
+    leader_name, follower_name = _addon_name(estate), _addon_name(estate)
     _app(estate, API, PROCFILE)
     _app(estate, DOCS, (ProcfileLine(type="web", command="python -m http.server $PORT", quantity=0),))
     _addon(estate, leader_name, leader)
     _addon(estate, follower_name, follower, following=leader_name)
     _attach(estate, leader_name, "DATABASE")
-    _attach(estate, follower_name, f"HEROKU_POSTGRESQL_{estate.pick(tuple(COLOURS))}")
+    _attach(estate, follower_name, f"HEROKU_POSTGRESQL_{estate.pick(COLOURS)}")
     estate.configs[API].update(CONFIG)
     estate.configs[API][COPIED_URL] = estate.configs[API]["DATABASE_URL"]
     estate.configs[DOCS]["SITE_URL"] = "https://docs.acme.example"
+    for app in (API, DOCS):
+        _history(estate, app)
 
 
-def addon_names(estate: Estate) -> tuple[str, str]:
-    """Leader's and follower's, drawn anew at each call: call it once."""
-    first, second = (f"postgresql-{estate.pick(ADJECTIVES)}-{estate.number(10000, 99999)}" for _ in range(2))
-    return first, second
+def _addon_name(estate: Estate) -> str:
+    return f"postgresql-{estate.pick(ADJECTIVES)}-{estate.number(10000, 99999)}"
+
+
+def _history(estate: Estate, app: str) -> None:
+    """Releases of the past, the last of which serves."""
+    for description in HISTORY:
+        release = estate.add_release(app, description, runs_command=False)
+        estate.update_release(release, status=ReleaseStatus.SUCCEEDED)
+        estate.update_app(app, serving_version=release.version, released_at=now())
 
 
 def _app(estate: Estate, name: str, procfile: tuple[ProcfileLine, ...]) -> None:
-    estate.apps[name] = App(
-        id=estate.new_id(), name=name, slug_id=estate.new_id(), created_at=now(), updated_at=now()
-    )
+    estate.apps[name] = App(id=estate.new_id(), name=name, slug_id=estate.new_id(), created_at=now(), updated_at=now())
     estate.configs[name] = {}
     estate.releases[name] = {}
     estate.formation[name] = {
@@ -95,8 +114,6 @@ def _addon(estate: Estate, name: str, server: HerokuServer, *, following: str | 
 
 
 def _attach(estate: Estate, addon: str, name: str) -> None:
-    attachment = Attachment(
-        id=estate.new_id(), name=name, addon=addon, app=API, namespace=None, created_at=now()
-    )
+    attachment = Attachment(id=estate.new_id(), name=name, addon=addon, app=API, namespace=None, created_at=now())
     estate.attachments[attachment.id] = attachment
     estate.configs[API][attachment.config_var] = estate.url(addon, None)

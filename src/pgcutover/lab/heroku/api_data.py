@@ -5,7 +5,6 @@ https://www.npmjs.com/package/@heroku/types (data) and the sources of heroku/cli
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 from fastapi import APIRouter

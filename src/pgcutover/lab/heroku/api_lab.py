@@ -1,15 +1,15 @@
 """The lab's own door, `/_lab/…`: what no Heroku has. For tests and demonstrations; the lab's key opens it.
 
-    GET   /_lab/apps                        routers' addresses, knobs, versions
-    PATCH /_lab/apps/{app}/knobs            {"release_phase_fails": true, …}, see `records.Knobs`
-    PUT   /_lab/apps/{app}/processes/TYPE   {"command": "…"}: a line of the Procfile, e.g. `release`; {"command": null} removes it
-    POST  /_lab/apps/{app}/scheduler        {"command": "…"}: what Heroku Scheduler does, a dyno scheduler.N
-    PUT   /_lab/apps/{app}/buildpacks       {"buildpacks": ["heroku/pgbouncer", …]}
-    POST  /_lab/faults                      {"kind": "hang_after", "path": "config-vars", …}, see `gate.Fault`
-    DELETE /_lab/faults                     disarms those that have not struck
-    PUT   /_lab/rate-limit                  {"remaining": 0}
-    PUT   /_lab/keys                        {"key": "…", "scope": "read"}, see `gate.TokenScope`
-    GET   /_lab/assumptions                 what the lab assumes about Heroku
+GET   /_lab/apps                        routers' addresses, knobs, versions
+PATCH /_lab/apps/{app}/knobs            {"release_phase_fails": true, …}, see `records.Knobs`
+PUT   /_lab/apps/{app}/processes/TYPE   {"command": "…"}: a line of the Procfile, e.g. `release`; null removes it
+POST  /_lab/apps/{app}/scheduler        {"command": "…"}: what Heroku Scheduler does, a dyno scheduler.N
+PUT   /_lab/apps/{app}/buildpacks       {"buildpacks": ["heroku/pgbouncer", …]}
+POST  /_lab/faults                      {"kind": "hang_after", "path": "config-vars", …}, see `gate.Fault`
+DELETE /_lab/faults                     disarms those that have not struck
+PUT   /_lab/rate-limit                  {"remaining": 0}
+PUT   /_lab/keys                        {"key": "…", "scope": "read"}, see `gate.TokenScope`
+GET   /_lab/assumptions                 what the lab assumes about Heroku
 """
 
 from dataclasses import asdict

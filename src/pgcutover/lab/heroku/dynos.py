@@ -166,4 +166,3 @@ class Dynos:
 
 def _formed(slot: Slot) -> bool:
     return isinstance(slot, FormationSlot)
-

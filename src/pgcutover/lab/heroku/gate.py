@@ -1,4 +1,4 @@
-"""What every request passes before it reaches an endpoint: token, scope, version, rate limit; and faults made on purpose.
+"""What every request passes before an endpoint sees it: token, scope, version, rate limit; faults made on purpose.
 
 An ASGI layer around the whole API. It must know no endpoint's business; it sees method, path and headers only.
 https://devcenter.heroku.com/articles/platform-api-reference
@@ -193,7 +193,7 @@ class Gate:
             self._keys.check(headers.get("authorization", ""), method, path)
         # assumption L10
         if not VERSIONED_ELSEWHERE.match(path) and not VERSION_3.search(headers.get("accept", "")):
-            raise refusals.Refusal(406, "not_acceptable", "Send an Accept header of application/vnd.heroku+json; version=3")
+            raise refusals.Refusal(406, "not_acceptable", "Send Accept: application/vnd.heroku+json; version=3")
         if path == "/account/rate-limits" or CONTROL.match(path):
             return self._limit.remaining()
         return self._limit.take()

@@ -1,7 +1,7 @@
 """Logplex: each app's newest lines, and sessions that read them.
 
-A line's form: https://devcenter.heroku.com/articles/logging#log-format. Values of config vars never get here by the lab's
-own doing; what a dyno prints is the application's affair.
+A line's form: https://devcenter.heroku.com/articles/logging#log-format. Values of config vars never get here by
+the lab's own doing; what a dyno prints is the application's affair.
 """
 
 import threading

@@ -39,9 +39,7 @@ def page(items: Sequence[dict[str, Any]], header: str | None, *, fields: tuple[s
 def _read(header: str, fields: tuple[str, ...]) -> tuple[str, str, str, int, bool]:
     match = RANGE.match(header)
     if match is None or match["field"] not in fields:
-        raise refusals.Refusal(
-            416, "requested_range_not_satisfiable", f"Range must be on one of {', '.join(fields)}."
-        )
+        raise refusals.Refusal(416, "requested_range_not_satisfiable", f"Range must be on one of {', '.join(fields)}.")
     options = dict(
         part.strip().partition("=")[::2] for part in re.split("[,;]", match["options"] or "") if part.strip()
     )

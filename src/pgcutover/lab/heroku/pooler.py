@@ -1,7 +1,7 @@
 """The address of the server-side pooler: another port that leads to the same database (assumption L11).
 
-Sessions are passed on one to one, bytes untouched: what matters to a migration is that a second URL exists, with another
-port, and that writes through it are writes to the same database. It does not pool.
+Sessions are passed on one to one, bytes untouched: what matters to a migration is that a second URL exists, with
+another port, and that writes through it are writes to the same database. It does not pool.
 """
 
 import asyncio

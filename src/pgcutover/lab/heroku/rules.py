@@ -15,18 +15,18 @@ ASSUMPTIONS = MappingProxyType(
     {
         "H1": "The refusals 'Cannot overwrite attachment values' and 'last attachment' come as 422 invalid_params; "
         "only their texts are known, so knobs change status and id.",
-        "H2": "Releases made by attaching and detaching do not run the release command, as Heroku's page on the release "
-        "phase says; the knob attach_runs_release_phase makes them.",
+        "H2": "Releases made by attaching and detaching do not run the release command, as Heroku's page on the "
+        "release phase says; the knob attach_runs_release_phase makes them.",
         "H3": "Attachment names are kept as given and must be letters, digits and underscores.",
         "H4": "Prices and connection limits of plans are those of October 2026.",
         "H5": "The log keeps the newest 1500 lines of each app.",
         "L1": "Attaching under a name whose config var was set by hand is refused; the variable must be unset first.",
-        "L2": "A name in use by any other attachment of the app needs confirmation, also when it is of the same add-on.",
+        "L2": "A name in use by another attachment of the app needs confirmation, also when it is of the same add-on.",
         "L3": "Replacing an attachment makes two releases, 'Detach' and then 'Attach'.",
-        "L4": "Every release is pending for its 5 to 15 seconds, also without a release command; releases of one app are "
-        "carried out one after the other.",
-        "L5": "Dynos that are scaled away leave the list at once, though their process may live on until the end of its "
-        "30 seconds of grace.",
+        "L4": "Every release is pending for its 5 to 15 seconds, also without a release command; releases of one app "
+        "are carried out one after the other.",
+        "L5": "Dynos that are scaled away leave the list at once, though their process may live on until the end of "
+        "its 30 seconds of grace.",
         "L6": "A new release does not touch one-off dynos: they go on with the config they started with.",
         "L7": "A formation dyno that is stopped by name is started again; only scaling takes it away.",
         "L8": "A one-off dyno that has ended is gone: the API answers 404 for it.",

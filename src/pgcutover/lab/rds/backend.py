@@ -1,16 +1,14 @@
-"""moto's RDS backend with real servers: what the API's calls do, apart from parameter groups (`groups.py`).
+"""moto's RDS backend with real servers: what the calls about DB instances do.
 
 A subclass seated in moto's own registry; moto's classes are not patched. Every method is called with `Site.lock` held,
 decides and records, and leaves what takes time to the instance's worker. What is not overridden is moto's own double.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from moto.rds.exceptions import (
-    DBInstanceAlreadyExists,
     DBInstanceNotFoundError,
-    DBSnapshotAlreadyExistsError,
     InvalidParameterCombination,
     InvalidParameterValue,
     RDSClientError,
@@ -19,8 +17,8 @@ from moto.rds.models import DBInstance, DBSnapshot
 
 from pgcutover.lab.rds import life, rules
 from pgcutover.lab.rds.changes import AT_ONCE, CHANGES
-from pgcutover.lab.rds.groups import Groups
-from pgcutover.lab.rds.instances import AVAILABLE, DELETING, Instance
+from pgcutover.lab.rds.instances import DELETING, Instance
+from pgcutover.lab.rds.snapshots import Snapshots, shape_of
 from pgcutover.lab.rds.versions import resolve
 
 SHUT = frozenset({"stopped", "failed", "incompatible-parameters", "incompatible-network", "storage-full"})
@@ -30,7 +28,7 @@ MASK = "****"
 Request = Mapping[str, Any]
 
 
-class Backend(Groups):
+class Backend(Snapshots):
     """One Region of one account."""
 
     def reset(self) -> None:
@@ -40,21 +38,15 @@ class Backend(Groups):
     def instances(self) -> tuple[Instance, ...]:
         return tuple(instance for instance in self.databases.values() if isinstance(instance, Instance))
 
-    def instance(self, identifier: str) -> Instance:
-        found = self.describe_db_instances(identifier)[0]
-        if not isinstance(found, Instance):
-            raise DBInstanceNotFoundError(identifier)
-        return found
-
     def create_db_instance(self, db_kwargs: dict[str, Any]) -> DBInstance:
         request = dict(db_kwargs)
         rules.check_new(request)
-        self._check_new_place(request)
+        self.check_new_place(request["db_instance_identifier"])
         major, _ = resolve(request.get("engine_version"))
         self.check_group_fits(request.get("db_parameter_group_name"), major)
         request.setdefault("db_subnet_group_name", self.default_subnet_group())
         self.check_security_groups(request)
-        instance = self._register(Instance(self, request))
+        instance = self._made(request)
         instance.worker.submit(lambda: life.create(instance))
         return instance
 
@@ -66,19 +58,32 @@ class Backend(Groups):
         if not isinstance(primary, Instance):
             raise DBInstanceNotFoundError(request["source_db_instance_identifier"])
         self._check_replicable(primary, request)
-        self._check_new_place(request)
-        replica = self._register(Instance(self, {**_shape_of(primary), **request, "backup_retention_period": 0}))
+        self.check_new_place(request["db_instance_identifier"])
+        replica = self._made({**shape_of(primary), **request, "backup_retention_period": 0})
         replica.set_as_replica()
         replica.source_db_instance_identifier = primary.resource_id
         primary.add_replica(replica)
         replica.worker.submit(lambda: life.replicate(replica, primary))
         return replica
 
+    def restore_db_instance_from_db_snapshot(self, from_snapshot_id: str, overrides: dict[str, Any]) -> DBInstance:
+        snapshot, request = self.get_db_snapshot(from_snapshot_id), dict(overrides)
+        self.check_finished(snapshot)
+        directory, saved = self.directory_of(snapshot), snapshot.database
+        if not directory.exists() or not isinstance(saved, Instance):
+            raise RDSClientError("InvalidDBSnapshotState", f"{from_snapshot_id} has no files in this lab")
+        rules.check_identifier(request["db_instance_identifier"])
+        self.check_new_place(request["db_instance_identifier"])
+        self.check_group_fits(request.get("db_parameter_group_name"), saved.major)
+        instance = self._made({**shape_of(saved), **request})
+        instance.worker.submit(lambda: life.restore(instance, directory))
+        return instance
+
     def promote_read_replica(self, db_kwargs: dict[str, Any]) -> DBInstance:
         replica = self.instance(db_kwargs["db_instance_identifier"])
         if not replica.is_replica:
             raise RDSClientError("InvalidDBInstanceState", "DB Instance is not a read replica.")
-        self._check_available(replica)
+        self.check_available(replica)
         self.instance(str(replica.source_db_instance_identifier)).remove_replica(replica)
         replica.is_replica, replica.source_db_instance_identifier = False, None
         replica.backup_retention_period = int(db_kwargs.get("backup_retention_period") or 1)
@@ -88,11 +93,13 @@ class Backend(Groups):
     def modify_db_instance(self, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> DBInstance:
         instance = self.instance(db_instance_identifier)
         request = {name: value for name, value in dict(db_kwargs).items() if value is not None}
-        self._check_available(instance)
+        self.check_available(instance)
         self._check_modification(instance, request)
         for name in AT_ONCE.keys() & request.keys():
             setattr(instance, AT_ONCE[name], request[name])
-        wanted = {name: request[name] for name in CHANGES if name in request and _differs(instance, name, request[name])}
+        wanted = {
+            name: request[name] for name in CHANGES if name in request and _differs(instance, name, request[name])
+        }
         for name, value in wanted.items():
             if CHANGES[name].pending:
                 shown = MASK if name == "master_user_password" else value
@@ -110,7 +117,7 @@ class Backend(Groups):
     def open_maintenance_window(self, identifier: str) -> Instance:
         """Carry out what waits for the maintenance window."""
         instance = self.instance(identifier)
-        self._check_available(instance)
+        self.check_available(instance)
         waiting = dict(instance.deferred)
         instance.deferred.clear()
         if waiting:
@@ -120,13 +127,13 @@ class Backend(Groups):
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
         instance = self.instance(db_instance_identifier)
         if instance.status != "incompatible-parameters":
-            self._check_available(instance)
+            self.check_available(instance)
         instance.worker.submit(lambda: life.reboot(instance))
         return instance
 
     def stop_db_instance(self, db_instance_identifier: str, db_snapshot_identifier: str | None = None) -> DBInstance:
         instance = self.instance(db_instance_identifier)
-        self._check_available(instance)
+        self.check_available(instance)
         if db_snapshot_identifier:
             self.create_db_snapshot(db_instance_identifier, db_snapshot_identifier)
         instance.enter("stopping")
@@ -158,16 +165,17 @@ class Backend(Groups):
                 "Cannot delete protected DB Instance, please disable deletion protection and try again."
             )
         if instance.status not in SHUT:  # A8
-            self._check_available(instance)
+            self.check_available(instance)
         final = self._final_snapshot(instance, final_db_snapshot_identifier, bool(skip_final_snapshot))
         if delete_automated_backups:
             for snapshot in self.describe_db_snapshots(instance.resource_id, snapshot_type="automated"):
                 self.database_snapshots.pop(snapshot.db_snapshot_identifier, None)
-        if instance.is_replica:
-            self._leave_primary(instance)
+        primary = self.instance(str(instance.source_db_instance_identifier)) if instance.is_replica else None
+        if primary is not None:
+            primary.remove_replica(instance)
         instance.enter(DELETING)
-        directory = None if final is None else self._directory_of(final)
-        instance.worker.submit(lambda: life.delete(instance, final, directory))
+        directory = None if final is None else self.directory_of(final)
+        instance.worker.submit(lambda: life.delete(instance, final, directory, primary))
         return instance
 
     def forget(self, instance: Instance) -> None:
@@ -177,18 +185,14 @@ class Backend(Groups):
         if instance.manage_master_user_password:
             instance.master_user_secret.delete_secret()
 
-    def _register(self, instance: Instance) -> Instance:
+    def _made(self, request: Request) -> Instance:
+        # moto calls methods abstract that it never asks for outside CloudFormation.
+        instance = Instance(self, request)  # type: ignore[abstract]
         self.databases[instance.resource_id] = instance
         return instance
 
-    def _check_new_place(self, request: Request) -> None:
-        if request["db_instance_identifier"] in self.databases:
-            raise DBInstanceAlreadyExists
-        if len(self.databases) >= self.site.knobs.instance_quota:
-            raise RDSClientError("InstanceQuotaExceeded", "DB Instance quota exceeded")
-
     def _check_replicable(self, primary: Instance, request: Request) -> None:
-        self._check_available(primary)
+        self.check_available(primary)
         if not primary.backup_retention_period:
             raise RDSClientError(
                 "InvalidDBInstanceState",
@@ -201,13 +205,8 @@ class Backend(Groups):
                 "ManageMasterUserPassword is enabled is not supported"
             )
         if request.get("db_parameter_group_name"):  # A4
-            raise InvalidParameterCombination("A DB parameter group can't be specified for a read replica in the same Region.")
-
-    @staticmethod
-    def _check_available(instance: Instance) -> None:
-        if instance.busy:
-            raise RDSClientError(
-                "InvalidDBInstanceState", f"Instance {instance.resource_id} is not in available state."
+            raise InvalidParameterCombination(
+                "A DB parameter group can't be specified for a read replica in the same Region."
             )
 
     def _check_modification(self, instance: Instance, request: Request) -> None:
@@ -253,12 +252,6 @@ class Backend(Groups):
             )
         return None if skip or not name else self.new_snapshot(instance, name)
 
-    def _leave_primary(self, replica: Instance) -> None:
-        primary = self.instance(str(replica.source_db_instance_identifier))
-        primary.remove_replica(replica)
-        slot = life.slot_of(replica)
-        primary.worker.submit(lambda: life.free_slot(primary, slot))
-
 
 def _differs(instance: Instance, name: str, value: Any) -> bool:
     if name == "master_user_password":
@@ -266,15 +259,3 @@ def _differs(instance: Instance, name: str, value: Any) -> bool:
     if name == "db_parameter_group_name":
         return bool(value != instance.attached_group)
     return bool(getattr(instance, name) != value)
-
-
-def _shape_of(primary: Instance) -> dict[str, Any]:
-    names: Sequence[str] = (
-        "db_instance_class engine engine_version allocated_storage storage_type storage_encrypted kms_key_id "
-        "master_username db_parameter_group_name vpc_security_group_ids db_name auto_minor_version_upgrade "
-        "engine_lifecycle_support publicly_accessible copy_tags_to_snapshot"
-    ).split()
-    shape = {name: getattr(primary, name) for name in names}
-    if primary.db_subnet_group is not None:
-        shape["db_subnet_group_name"] = primary.db_subnet_group.name
-    return {**shape, "master_user_password": primary.master_password}

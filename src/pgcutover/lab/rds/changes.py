@@ -53,7 +53,7 @@ def _attach_group(instance: Instance, name: str) -> None:
 def _set_password(instance: Instance, password: str) -> None:
     instance.database.set_password(str(instance.master_username), password)
     with instance.site.lock:
-        instance.master_user_password = password  # type: ignore[method-assign, assignment]
+        instance.master_user_password = password
 
 
 def _manage_password(instance: Instance, managed: bool) -> None:  # noqa: FBT001

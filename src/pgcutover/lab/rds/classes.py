@@ -48,12 +48,8 @@ GIB_PER_VCPU = {"m": 4, "r": 8}
 def _classes() -> Mapping[str, InstanceClass]:
     sizes = [(f"db.t4g.{size}", vcpus, gib) for size, (vcpus, gib) in BURSTABLE.items()]
     for family, vcpus_of in (("m7g", SEVENTH), ("r7g", SEVENTH), ("m8g", EIGHTH), ("r8g", EIGHTH)):
-        sizes += [
-            (f"db.{family}.{size}", vcpus, vcpus * GIB_PER_VCPU[family[0]]) for size, vcpus in vcpus_of.items()
-        ]
-    return MappingProxyType(
-        {name: InstanceClass(name=name, vcpus=vcpus, memory_gib=gib) for name, vcpus, gib in sizes}
-    )
+        sizes += [(f"db.{family}.{size}", vcpus, vcpus * GIB_PER_VCPU[family[0]]) for size, vcpus in vcpus_of.items()]
+    return MappingProxyType({name: InstanceClass(name=name, vcpus=vcpus, memory_gib=gib) for name, vcpus, gib in sizes})
 
 
 CLASSES = _classes()

@@ -88,9 +88,9 @@ class Database:
         """Settings that this machine did not afford, with the value the group asked for."""
         self._libraries = installation.libraries(major)
         self._extensions = installation.extensions(major)
-        postgres = installation.postgres_of(root, major)
-        self._make_cluster = lambda path: RdsCluster(path, major, postgres=postgres, run=run)
-        self.cluster: RdsCluster = self._make_cluster(directory)
+        self._postgres = installation.postgres_of(root, major)
+        self._records = run
+        self.cluster = self._cluster_in(directory)
         self._own_settings = dict(self.cluster.settings)
         self._certificate = certificate
         self.relay: Relay | None = None
@@ -105,7 +105,9 @@ class Database:
 
     def follow(self, primary: "Database", slot: str, settings: Mapping[str, str]) -> None:
         self.cluster.follow(primary.cluster, slot)
-        lowest = {name: primary.cluster.settings[name] for name in FOLLOWER_SETTINGS if name in primary.cluster.settings}
+        lowest = {
+            name: primary.cluster.settings[name] for name in FOLLOWER_SETTINGS if name in primary.cluster.settings
+        }
         self._set({**settings, **lowest})
         self.cluster.start()
         self.open(settings)
@@ -119,9 +121,7 @@ class Database:
     def open(self, settings: Mapping[str, str]) -> None:
         """Let clients in."""
         certificate, key = self._certificate
-        self.relay = Relay(
-            self.cluster.port, certificate, key, require_tls=_forces_tls(settings), port=self.port or 0
-        )
+        self.relay = Relay(self.cluster.port, certificate, key, require_tls=_forces_tls(settings), port=self.port or 0)
         self.port = self.relay.start()
 
     def apply(self, settings: Mapping[str, str]) -> bool:
@@ -158,22 +158,27 @@ class Database:
     def set_password(self, role: str, password: str) -> None:
         with self.cluster.superuser() as session:
             verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-            session.execute(
-                sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
-            )
+            session.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier)))
 
     def drop_slot(self, slot: str) -> None:
         """Free what a replica that is gone kept on its primary; a slot that does not exist is not an error."""
+        if not self.cluster.running:
+            return
         with self.cluster.superuser() as session:
+            # The server notices that a follower is gone a moment after it is.
             session.execute(
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                " WHERE slot_name = %s AND NOT active",
+                "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_catalog.pg_replication_slots"
+                " WHERE slot_name = %s AND active",
+                (slot,),
+            )
+            session.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = %s",
                 (slot,),
             )
 
     def save(self, snapshot: Path) -> None:
         """Copy the running server to a snapshot's directory."""
-        self._make_cluster(snapshot).copy_of(self.cluster)
+        self._cluster_in(snapshot).copy_of(self.cluster)
 
     def crash(self) -> None:
         """Kill every process of the server, then start it: it recovers as from a power cut."""
@@ -202,6 +207,9 @@ class Database:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    def _cluster_in(self, directory: Path) -> RdsCluster:
+        return RdsCluster(directory, self.major, postgres=self._postgres, run=self._records)
+
     def _set(self, settings: Mapping[str, str]) -> None:
         fitted, self.changed = laptop.fitted(settings, self._libraries)
         logical = settings.get("rds.logical_replication") == "on"
@@ -220,7 +228,7 @@ class Database:
             verifier = session.pgconn.encrypt_password(password.encode(), master.encode(), b"scram-sha-256").decode()
             names = {"master": sql.Identifier(master), "verifier": sql.Literal(verifier)}
             for statement in script.split(";\n"):
-                session.execute(sql.SQL(statement).format(**names))  # type: ignore[arg-type]
+                session.execute(sql.SQL(statement).format(**names))
             if name is not None and name != "postgres":
                 session.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(master))

@@ -9,10 +9,10 @@ Division truncates. https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 VARIABLES = frozenset({"DBInstanceClassMemory", "DBInstanceVCPU", "AllocatedStorage", "EndPointPort"})
-FUNCTIONS = {"GREATEST": max, "LEAST": min, "SUM": lambda *values: sum(values)}
+FUNCTIONS: Mapping[str, Callable[[list[int]], int]] = {"GREATEST": max, "LEAST": min, "SUM": sum}
 TOKEN = re.compile(r"\s*([A-Za-z]+|-?\d+|[{}()*/,])")
 
 
@@ -69,7 +69,7 @@ class _Reader:
             while self._next_is(","):
                 values.append(self.value())
             self._expect(")")
-            return FUNCTIONS[token.upper()](*values)
+            return FUNCTIONS[token.upper()](values)
         return self._integer(token)
 
     def end(self) -> None:

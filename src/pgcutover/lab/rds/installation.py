@@ -4,8 +4,8 @@ On RDS `rds_superuser` creates extensions that stock PostgreSQL keeps for superu
 offers one way that asks for no superuser: `trusted = true` in the extension's control file
 (https://www.postgresql.org/docs/current/extend-extensions.html). The wheel's files belong to every program on the
 machine and must not be edited; `extension_control_path` exists only from 18 on; and a function or event trigger that
-creates extensions would own them, where RDS and `trusted` leave them to the caller. But a server takes its share and lib
-directories from where its own executable lies, so an installation of the lab's own is one copied file (`postgres`,
+creates extensions would own them, where RDS and `trusted` leave them to the caller. But a server takes its share and
+lib directories from where its own executable lies, so an installation of the lab's own is one copied file (`postgres`,
 10 MB), symbolic links, and control files with a line more. It works alike on every version.
 Difference that remains: anybody with CREATE on a database may create them, not only rds_superuser.
 """

@@ -83,6 +83,7 @@ class Instance(DBInstance):
         self.status = "creating"
         self.failure = ""
         self.pending_modified_values: dict[str, Any] = {}
+        self.deferred: dict[str, Any] = {}
         self.certificate_details = {"CAIdentifier": self.ca_certificate_identifier}
         self.attached_group = self.db_parameter_groups()[0].name
         self.booted_group = self.attached_group
@@ -117,7 +118,7 @@ class Instance(DBInstance):
     def secondary_availability_zone(self) -> str | None:
         return f"{self.region}b" if self.multi_az else None
 
-    @property
+    @property  # type: ignore[override]
     def iops(self) -> int | None:
         """What was asked for, or what the storage type includes."""
         return self._asked_iops or self._included(3_000, 12_000)

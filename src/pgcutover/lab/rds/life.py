@@ -1,7 +1,8 @@
 """What happens to an instance over time: made, backed up, modified, rebooted, retuned, stopped, deleted.
 
 Each function is a job for the instance's worker. Durations are those seen on RDS (Terraform logs, 5 to 10 minutes for a
-creation; here at the short end), divided by the lab's speed. Slow work is done without `Site.lock`, records change with it.
+creation; here at the short end), divided by the lab's speed. Slow work is done without `Site.lock`, records change
+with it.
 """
 
 from collections.abc import Mapping
@@ -202,10 +203,12 @@ def start(instance: Instance) -> None:
     instance.enter(AVAILABLE)
 
 
-def delete(instance: Instance, final: DBSnapshot | None, directory: Path | None) -> None:
-    """Stop the server; its files become the final snapshot, or are gone."""
+def delete(instance: Instance, final: DBSnapshot | None, directory: Path | None, primary: Instance | None) -> None:
+    """Stop the server; its files become the final snapshot, or are gone. `primary`: of a replica."""
     with instance.site.clock.lasting(DELETE_S):
         instance.database.remove(keep_as=directory)
+        if primary is not None:
+            primary.database.drop_slot(slot_of(instance))
     with instance.site.lock:
         if final is not None:
             instance.backend.finish_snapshot(final)

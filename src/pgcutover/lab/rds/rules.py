@@ -15,7 +15,9 @@ from pgcutover.lab.rds.classes import CLASSES
 ENGINE = "postgres"
 FORBIDDEN_IN_PASSWORDS = frozenset("/'\"@ ")
 PASSWORD_LENGTH = (8, 128)
-RESERVED_USERS = frozenset({"admin", "rdsadmin", "rds_superuser", "rds_password", "rds_replication", "rds_iam", "public"})
+RESERVED_USERS = frozenset(
+    {"admin", "rdsadmin", "rds_superuser", "rds_password", "rds_replication", "rds_iam", "public"}
+)
 MASTER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 SMALLEST_GIB = {"gp2": 20, "gp3": 20, "io1": 100, "io2": 100, "standard": 5}
@@ -42,7 +44,9 @@ def check_new(request: Request) -> None:
     """Everything CreateDBInstance refuses by looking at the request alone."""
     check_identifier(request["db_instance_identifier"])
     if request.get("engine") != ENGINE:
-        raise InvalidParameterValue(f"Invalid DB engine: {request.get('engine')}; this lab has servers for {ENGINE} only")
+        raise InvalidParameterValue(
+            f"Invalid DB engine: {request.get('engine')}; this lab has servers for {ENGINE} only"
+        )
     check_class(request["db_instance_class"], str(request.get("engine_version") or ""))
     if request.get("allocated_storage") is None:
         raise InvalidParameterValue("The parameter AllocatedStorage must be provided and must not be null.")
@@ -164,7 +168,7 @@ def check_coverage(zones: frozenset[str]) -> None:
 
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html
     """
-    if len(zones) < 2:  # noqa: PLR2004
+    if len(zones) < 2:
         raise RDSClientError(
             "DBSubnetGroupDoesNotCoverEnoughAZs",
             "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: "

@@ -1,0 +1,97 @@
+"""The lab and the demo: the only use cases that know that a lab exists."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgcutover.app.cutover import Cutover, OnFailure
+from pgcutover.app.people import Confirmation
+from pgcutover.config import CONFIG_FILE, Surroundings, read_config
+from pgcutover.errors import PgcutoverError, UsageError
+from pgcutover.running.runner import Listener
+from pgcutover.steps.history import RunSummary
+
+INSTALL = 'Install the lab: pip install "pgcutover[lab]".'
+
+
+def world() -> Any:
+    """The lab's own use cases, imported only when asked for: a plain install has no lab.
+
+    Raises:
+        UsageError: the lab's libraries are not installed.
+    """
+    try:
+        from pgcutover.lab import world as lab_world
+    except ImportError as cause:
+        raise UsageError(f"the lab is not installed: {cause.name} is missing", hint=INSTALL) from cause
+    return lab_world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """What the demo shows at its end."""
+
+    moved: RunSummary
+    ledger: dict[str, Any]
+    report: Path
+    returned: RunSummary | None
+    left: tuple[str, ...]
+    """Where the Heroku side differs after going back; empty when it is as before."""
+    seconds: float
+
+
+def demo(
+    directory: Path,
+    *,
+    size: str,
+    speed: float,
+    back: bool,
+    listener: Listener,
+    say: Callable[[str], None],
+    write_report: Callable[[RunSummary], str],
+) -> DemoResult:
+    """Bring up a lab, move its application, prove it, and (with `back`) go back; the lab is taken down at the end."""
+    lab, begun = world(), time.monotonic()
+    say(f"bringing up a lab in {directory}: PostgreSQL 16 as Heroku's leader and follower, local Heroku and AWS APIs")
+    lab.up(directory, size=size, speed=speed)
+    try:
+        os.environ.update(lab.environment(directory))
+        config = read_config(directory / CONFIG_FILE, None, Surroundings.read())
+        with Cutover(config, listener) as cutover:
+            return _move(cutover, lab, directory, back=back, say=say, write_report=write_report, begun=begun)
+    finally:
+        lab.down(directory)
+
+
+def _move(
+    cutover: Cutover,
+    lab: Any,
+    directory: Path,
+    *,
+    back: bool,
+    say: Callable[[str], None],
+    write_report: Callable[[RunSummary], str],
+    begun: float,
+) -> DemoResult:
+    say("the application serves its users now; taking stock and planning (pgcutover plan)")
+    cutover.plan()
+    say("preparing, days ahead in real life (pgcutover prepare)")
+    cutover.prepare(None)
+    say("moving (pgcutover migrate)")
+    moved = cutover.migrate(None, ask=lambda _: Confirmation(agreed=True), on_failure=OnFailure.RETURN)
+    # A few seconds of life on the new database, so that users' requests are seen to succeed there.
+    time.sleep(3)
+    ledger = lab.check(directory)
+    if ledger["lost"] or ledger["doubled"]:
+        raise PgcutoverError(f"the ledger says {ledger['lost']} lost and {ledger['doubled']} doubled writes")
+    report = cutover.write_document(Path("report.html"), write_report(moved), beside_state=True)
+    returned, left = None, ()
+    if back:
+        say("and the way back, although the application has been writing to the new database (pgcutover rollback)")
+        returned, left = cutover.rollback(ask=lambda _: Confirmation(agreed=True))
+    return DemoResult(
+        moved=moved, ledger=ledger, report=report, returned=returned, left=left, seconds=time.monotonic() - begun
+    )

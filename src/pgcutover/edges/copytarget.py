@@ -1,0 +1,134 @@
+"""What the copy asks of the target and does there, apart from the rows and the definitions themselves.
+
+Every transaction that writes begins with the run's claim (traps.md T3) and commits durably (T2). Invariant: nothing
+here deletes a row of the application's.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from pgcutover.edges.catalog import read_inventory
+from pgcutover.edges.copysource import read_materialised, read_things
+from pgcutover.edges.postgres import Connection, Server, query
+from pgcutover.errors import RunnerConflictError
+from pgcutover.facts.inventory import DatabaseInventory
+from pgcutover.facts.names import TableName
+from pgcutover.planning.definitions import Thing
+from pgcutover.planning.tasks import Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyTarget:
+    """One run's view of the target. `claim` returns one row while the run is ours, and holds that row's lock."""
+
+    server: Server
+    run_id: str
+    claim: str
+
+    def prepare(self) -> None:
+        """Make the tables of markers; again is harmless."""
+        with self.server.session("markers") as session:
+            session.execute(query("copy_markers"))
+
+    def version(self) -> int:
+        """As server_version_num."""
+        with self.server.session("version") as session:
+            return session.info.server_version
+
+    def inventory(self) -> DatabaseInventory:
+        return read_inventory(self.server)
+
+    def things(self) -> tuple[Thing, ...]:
+        with self.server.session("objects") as session:
+            return read_things(session)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run for the length of the block: no other runner can take it over meanwhile."""
+        with self.claimed("hold"):
+            yield
+
+    @contextmanager
+    def claimed(self, purpose: str) -> Iterator[Connection]:
+        """A transaction of this run, committed when the block ends well.
+
+        Raises:
+            RunnerConflictError: another runner has taken over.
+        """
+        with self.server.session(purpose) as session:
+            session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            # As bytes: the statement comes from the run's record, ready to send.
+            if len(session.execute(self.claim.encode()).fetchall()) != 1:
+                raise RunnerConflictError(
+                    f"another runner took over run {self.run_id}",
+                    hint="Let the other runner finish, or stop it and run the same command again.",
+                )
+            session.execute("SET LOCAL synchronous_commit = on")
+            yield session
+            session.execute("COMMIT")
+
+    def begin_definitions(self, fingerprint: str) -> None:
+        """Write down, before the first is made, that what will be in this database is this run's."""
+        with self.claimed("definitions") as session:
+            session.execute(query("copy_begin_definitions"), {"run": self.run_id, "fingerprint": fingerprint})
+
+    def definitions_begun(self) -> str | None:
+        """The fingerprint of the definitions that this run began to make; None when it made none."""
+        with self.server.session("definitions") as session:
+            row = session.execute(
+                "SELECT fingerprint FROM pgcutover.definitions WHERE run_id = %s", (self.run_id,)
+            ).fetchone()
+            return None if row is None else str(row[0])
+
+    def marks(self) -> dict[str, Mark]:
+        """Chunks of this run that arrived, by name."""
+        with self.server.session("markers") as session:
+            rows = session.execute(query("copy_marks"), {"run": self.run_id})
+            return {
+                chunk: Mark(rows=count, bytes=size, seconds=seconds, storage=storage)
+                for chunk, count, size, seconds, storage in rows
+            }
+
+    def holds_rows(self, table: TableName) -> bool:
+        """Whether a table, or any partition of it, holds a row."""
+        statement = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.schema, table.name))
+        with self.server.session("rows") as session:
+            row = session.execute(statement).fetchone()
+            return row is not None and bool(row[0])
+
+    def forget(self, chunk: str) -> None:
+        """Take a chunk's marker away, so that it is copied again. Its table must be empty, or copying will refuse."""
+        with self.claimed("markers") as session:
+            session.execute("DELETE FROM pgcutover.chunk WHERE run_id = %s AND chunk = %s", (self.run_id, chunk))
+
+    def abandon(self) -> None:
+        """End what workers and pg_restore still do here."""
+        with self.server.session("abandon") as session:
+            session.execute(query("copy_abandon"))
+
+    def materialised(self) -> tuple[TableName, ...]:
+        """Materialised views that hold rows."""
+        with self.server.session("objects") as session:
+            return read_materialised(session)
+
+    def refresh(self, view: TableName, *, search_path: str) -> None:
+        """Fill a materialised view. Functions that it calls find what they find in the application."""
+        with self.claimed("refresh") as session:
+            session.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (search_path,))
+            session.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(view.schema, view.name)))
+
+    def unanalysed(self) -> tuple[TableName, ...]:
+        """Tables with rows of which the planner knows nothing."""
+        with self.server.session("analyze") as session:
+            rows = session.execute(query("copy_unanalysed"))
+            return tuple(TableName(schema=schema, name=name) for schema, name in rows)
+
+    def analyze(self, tables: Iterable[TableName] = ()) -> None:
+        """Gather statistics on these tables, or on the whole database."""
+        names = [sql.Identifier(t.schema, t.name) for t in tables]
+        # Outside a transaction, so that each table's locks end with it; the claim is held beside it.
+        with self.held(), self.server.session("analyze") as session:
+            session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(names)))

@@ -1,0 +1,87 @@
+-- Views, functions, types, sequences as text; schemas, operators and the like by name alone.
+SELECT CASE c.relkind WHEN 'm' THEN 'materialised view' ELSE 'view' END AS kind,
+       format('%I.%I', n.nspname, c.relname) AS name,
+       pg_get_viewdef(c.oid) AS definition
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('v', 'm') AND c.relpersistence <> 't' AND c.relnamespace IN ({schemas})
+   AND NOT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ UNION ALL
+SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
+       p.oid::regprocedure::text,
+       CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid)
+            ELSE (SELECT concat_ws(' ', pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), a.aggkind,
+                                   a.aggnumdirectargs, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
+                                   a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
+                                   format_type(a.aggtranstype, NULL), a.agginitval, a.aggsortop::regoperator,
+                                   p.proparallel)
+                    FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid) END
+  FROM pg_proc AS p
+ WHERE p.pronamespace IN ({schemas})
+   AND NOT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+   -- The constructor functions of a range type come and go with it.
+   AND NOT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+ UNION ALL
+SELECT 'type',
+       format('%I.%I', n.nspname, t.typname),
+       concat_ws(' ', t.typtype,
+           (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+              FROM pg_enum AS e WHERE e.enumtypid = t.oid),
+           CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
+           CASE WHEN t.typtype = 'd' AND t.typnotnull THEN 'NOT NULL' END,
+           'DEFAULT ' || t.typdefault,
+           (SELECT format('COLLATE %I', l.collname) FROM pg_collation AS l
+             WHERE t.typtype = 'd' AND l.oid = t.typcollation AND l.collname <> 'default'),
+           (SELECT string_agg(format('%I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY k.conname)
+              FROM pg_constraint AS k WHERE k.contypid = t.oid AND k.contype <> 'n'),
+           (SELECT concat_ws(' ', format_type(r.rngsubtype, NULL), o.opcname, l.collname,
+                             nullif(r.rngcanonical::oid, 0)::regproc, nullif(r.rngsubdiff::oid, 0)::regproc)
+              FROM pg_range AS r
+              JOIN pg_opclass AS o ON o.oid = r.rngsubopc
+              LEFT JOIN pg_collation AS l ON l.oid = r.rngcollation
+             WHERE r.rngtypid = t.oid))
+  FROM pg_type AS t
+  JOIN pg_namespace AS n ON n.oid = t.typnamespace
+ WHERE t.typnamespace IN ({schemas})
+   AND t.typtype IN ('b', 'd', 'e', 'r')
+   AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)
+   AND NOT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+ UNION ALL
+SELECT 'sequence',
+       format('%I.%I', n.nspname, c.relname),
+       concat_ws(' ', format_type(s.seqtypid, NULL), 'START', s.seqstart, 'INCREMENT', s.seqincrement, 'MIN', s.seqmin,
+                 'MAX', s.seqmax, 'CACHE', s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' END,
+                 (SELECT format('OWNED BY %I.%I.%I %s', tn.nspname, tc.relname, a.attname, d.deptype)
+                    FROM pg_depend AS d
+                    JOIN pg_class AS tc ON tc.oid = d.refobjid
+                    JOIN pg_namespace AS tn ON tn.oid = tc.relnamespace
+                    JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+                     AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0))
+  FROM pg_sequence AS s
+  JOIN pg_class AS c ON c.oid = s.seqrelid
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.relpersistence <> 't' AND c.relnamespace IN ({schemas})
+   AND NOT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ UNION ALL
+SELECT i.type, i.identity, ''
+  FROM (SELECT 'pg_namespace'::regclass AS class, oid, oid AS schema FROM pg_namespace
+         UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
+         UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace FROM pg_opclass
+         UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_opfamily
+         UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
+         UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_conversion
+         UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
+         UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_ts_dict
+         UNION ALL SELECT 'pg_cast'::regclass, oid, NULL FROM pg_cast
+         UNION ALL SELECT 'pg_foreign_server'::regclass, oid, NULL FROM pg_foreign_server) AS o
+ CROSS JOIN LATERAL pg_identify_object(o.class, o.oid, 0) AS i
+ -- Below 16384 are the objects that initdb made.
+ WHERE o.oid >= 16384
+   AND (o.schema IS NULL OR o.schema IN ({schemas}))
+   AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')

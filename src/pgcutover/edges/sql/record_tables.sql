@@ -1,0 +1,23 @@
+-- Ours on both databases: which run holds the move (and its epoch, which only grows), the fence, and the gate.
+CREATE TABLE IF NOT EXISTS pgcutover.run (
+    run_id text PRIMARY KEY,
+    epoch bigint NOT NULL,
+    holder text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- One row from before the fence's first touch until it is lowered: what to put back, also as SQL for a person with psql.
+CREATE TABLE IF NOT EXISTS pgcutover.fence (
+    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    recorded jsonb NOT NULL,
+    undo_sql text NOT NULL,
+    raised_at timestamptz
+);
+-- One row on a target: since when it is closed to writes, and when it was last opened.
+CREATE TABLE IF NOT EXISTS pgcutover.gate (
+    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    closed_at timestamptz,
+    opened_at timestamptz
+);

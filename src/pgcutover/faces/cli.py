@@ -1,0 +1,285 @@
+"""The `pgcutover` command: words on the command line become calls of the use cases, their values become text or JSON.
+
+No decision about a migration is taken here. Errors end with the exit code of their class; 1, 2 and 3 are only ever
+verdicts of `verify`; 64 is a wrong command line and 70 a bug.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+from rich.console import Console
+
+from pgcutover import app as _app_package  # noqa: F401  (the composition root; its modules are imported below)
+from pgcutover.app.cutover import Cutover, OnFailure, write_config
+from pgcutover.app.people import Confirmation, Question
+from pgcutover.config import CONFIG_FILE, Surroundings, read_config
+from pgcutover.errors import InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
+from pgcutover.faces import cli_lab, live, render, report
+from pgcutover.faces.output import emit
+
+BUG = 70
+
+cli = typer.Typer(
+    help="Move a production PostgreSQL database, and the applications on it, from Heroku Postgres to Amazon RDS.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+cli.add_typer(cli_lab.lab, name="lab")
+cli.command("demo")(cli_lab.demo)
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Config = Annotated[Path, typer.Option("--config", help="The configuration file.", metavar="FILE")]
+Environment = Annotated[str | None, typer.Option("--env", help="Environment; default: the only one.", metavar="NAME")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for machines. A production plan still wants --code.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be called, touch nothing.")]
+PlanFile = Annotated[
+    Path | None, typer.Argument(help="A plan file; default: the environment's newest.", metavar="PLAN")
+]
+
+DEFAULT = Path(CONFIG_FILE)
+
+
+class Failure(StrEnum):
+    """What to do when a step fails between the fence and the switch."""
+
+    STOP = "stop"
+    RETURN = "return"
+
+
+def _cutover(config: Path, environment: str | None, *, json: bool = False) -> Cutover:
+    read = read_config(config.absolute(), environment, Surroundings.read())
+    return Cutover(read, live.listener(err, json=json))
+
+
+@cli.command()
+def init(
+    app: Annotated[str, typer.Argument(help="The billing app of the database.", metavar="APP")],
+    region: Annotated[str, typer.Option(help="AWS region; default: the one next to the app's.")] = "",
+    exposure: Annotated[str, typer.Option(help="public-tls or private; left for you to write when not given.")] = "",
+    attachment: Annotated[str, typer.Option(help="Attachment of the database.")] = "DATABASE",
+    config: Config = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Look at APP and write pgcutover.toml with every app on its database."""
+    written = write_config(
+        config.absolute(), app, attachment=attachment, region=region, exposure=exposure, around=Surroundings.read()
+    )
+    emit(out, written, render.written_config(written), json=json)
+
+
+@cli.command()
+def inventory(config: Config = DEFAULT, env: Environment = None, json: Json = False) -> None:
+    """Read what there is on Heroku and in the database; change nothing."""
+    with _cutover(config, env, json=json) as cutover:
+        found = cutover.inventory()
+    emit(out, found, render.inventory(found), json=json)
+
+
+@cli.command()
+def plan(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    json: Json = False,
+    code: Annotated[bool, typer.Option("--code", help="Show the confirmation code of a stored plan instead.")] = False,
+    file: Annotated[Path | None, typer.Option("--plan", help="With --code: the plan file.", metavar="FILE")] = None,
+) -> None:
+    """Take stock (inventory), decide everything, show it, and store the plan under .pgcutover/."""
+    with _cutover(config, env, json=json) as cutover:
+        if code:
+            shown = cutover.confirmation_code(file)
+            emit(out, shown, render.code(shown), json=json)
+            return
+        planned = cutover.plan()
+    emit(out, planned, render.plan_table(planned.plan, planned.estimates), json=json)
+
+
+@cli.command()
+def prepare(
+    plan_file: PlanFile = None,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Days ahead: make the target and a second attachment. Users notice nothing but one release."""
+    with _cutover(config, env, json=json) as cutover:
+        if dry_run:
+            planned = cutover.read_plan(plan_file)
+            emit(out, planned, render.dry_run(planned, phases=("prepare",)), json=json)
+            return
+        summary = cutover.prepare(plan_file)
+    emit(out, summary, render.closing(summary), json=json)
+
+
+@cli.command()
+def migrate(
+    plan_file: PlanFile = None,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    code: Annotated[str, typer.Option(help="A colleague's NAME:CODE, for production plans.", metavar="NAME:CODE")] = "",
+    on_failure: Annotated[Failure, typer.Option(help="stop: wait for you; return: reopen the old one.")] = Failure.STOP,
+    accept_release: Annotated[
+        list[str] | None, typer.Option(help="Let a release that we did not make stand.", metavar="APP:VERSION")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Move: fence, copy, verify, switch, smoke, lift. The same command goes on after any stop."""
+    with _cutover(config, env, json=json) as cutover:
+        if dry_run:
+            planned = cutover.read_plan(plan_file)
+            emit(out, planned, render.dry_run(planned), json=json)
+            return
+        summary = cutover.migrate(
+            plan_file,
+            ask=_asker(yes=yes, code=code),
+            on_failure=OnFailure(on_failure.value),
+            accepted=tuple(_app_and_version(text) for text in accept_release or ()),
+        )
+    emit(out, summary, render.closing(summary), json=json)
+
+
+@cli.command()
+def verify(config: Config = DEFAULT, env: Environment = None, json: Json = False) -> None:
+    """Compare both databases. Exit code 0 same, 1 warnings, 2 different, 3 could not verify."""
+    with _cutover(config, env, json=json) as cutover:
+        outcome = cutover.verify()
+    emit(out, outcome, render.comparison(outcome), json=json)
+    raise typer.Exit(outcome.exit_code)
+
+
+@cli.command()
+def status(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    json: Json = False,
+    export: Annotated[Path | None, typer.Option(help="Write the run's state to FILE (0600).", metavar="FILE")] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="Take over a state from FILE.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Where the move stands and what to type next."""
+    with _cutover(config, env, json=json) as cutover:
+        if export and import_:
+            raise UsageError("give --export or --import, not both")
+        if import_:
+            cutover.import_state(import_)
+        if export:
+            cutover.export_state(export)
+        summary = cutover.status()
+    emit(out, summary, render.status(summary), json=json)
+
+
+@cli.command()
+def rollback(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Go back to the old database. Rows that only the new one has are exported and counted; nothing is deleted."""
+    with _cutover(config, env, json=json) as cutover:
+        if dry_run:
+            summary = cutover.status()
+            emit(out, summary, render.undo_plan(summary), json=json)
+            return
+        summary, left = cutover.rollback(ask=_asker(yes=yes, code=""))
+    emit(out, summary, render.returned(summary, left), json=json)
+
+
+@cli.command()
+def retire(config: Config = DEFAULT, env: Environment = None, yes: Yes = False, json: Json = False) -> None:
+    """After the move: remove pgcutover's scaffolding and say what may be destroyed. It destroys nothing itself."""
+    with _cutover(config, env, json=json) as cutover:
+        retired = cutover.retire(ask=_asker(yes=yes, code=""))
+    emit(out, retired, render.retired(retired), json=json)
+
+
+@cli.command()
+def destroy(
+    target: Annotated[str, typer.Option(help="The instance's name, typed in full.", metavar="NAME")],
+    config: Config = DEFAULT,
+    env: Environment = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Delete the RDS instance that pgcutover made, after a final snapshot. Only after a rollback."""
+    with _cutover(config, env, json=json) as cutover:
+        destroyed = cutover.destroy(target, ask=_asker(yes=yes, code=""))
+    emit(out, destroyed, render.destroyed(destroyed), json=json)
+
+
+@cli.command("report")
+def write_report(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Where to write the HTML file.", metavar="FILE")] = None,
+    json: Json = False,
+) -> None:
+    """Write one self-contained HTML page: timeline, outages, proof, what changed, what to do next."""
+    with _cutover(config, env, json=json) as cutover:
+        summary = cutover.status()
+        path = cutover.write_document(to or Path("report.html"), report.html(summary), beside_state=to is None)
+    emit(out, {"version": 1, "report": str(path)}, f"report: {path}", json=json)
+
+
+def _app_and_version(text: str) -> tuple[str, int]:
+    app, _, version = text.rpartition(":")
+    number = version.removeprefix("v")
+    if not app or not number.isdigit():
+        raise UsageError(f"{text!r} is not APP:VERSION", hint="For example acme-api:v57.")
+    return app, int(number)
+
+
+def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:
+    """How a question is put to a person: --yes answers it, a terminal asks, anything else refuses."""
+
+    def ask(question: Question) -> Confirmation:
+        if yes:
+            return Confirmation(agreed=True, code=code)
+        if not sys.stdin.isatty():
+            raise NotConfirmedError(f"nobody can be asked: {question.text}", hint="Run it in a terminal, or add --yes.")
+        err.print(question.text)
+        if question.wants_code:
+            given = code or typer.prompt("A colleague's code (NAME:CODE, from pgcutover plan --code)", err=True)
+            return Confirmation(agreed=True, code=given)
+        return Confirmation(agreed=typer.prompt(f"Type {question.word} to go on", err=True) == question.word, code=code)
+
+    return ask
+
+
+def main() -> NoReturn:
+    """Run the command line; never shows a traceback for an error of ours."""
+    try:
+        result = cli(standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except PgcutoverError as error:
+        err.print(render.error(error))
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        error.show(sys.stderr)
+        sys.exit(UsageError.exit_code)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(UsageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        err.print("interrupted; run the same command again to go on, or pgcutover status to see where it stands")
+        sys.exit(InterruptedRun.exit_code)
+    except Exception as bug:  # noqa: BLE001  (the last frame: whatever it is, it must not look like a verdict)
+        frames = traceback.extract_tb(bug.__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+        err.print(f"bug: {type(bug).__name__} at {where}", markup=False)
+        err.print("the state of the move is in the journal: run pgcutover status; please report this", markup=False)
+        sys.exit(BUG)

@@ -1,0 +1,69 @@
+"""`pgcutover lab …` and `pgcutover demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pgcutover.app import lab as use_cases
+from pgcutover.faces import live, render, report
+from pgcutover.faces.output import emit
+
+lab = typer.Typer(help="A world to practise in: real PostgreSQL, local Heroku and AWS APIs.", no_args_is_help=True)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Directory = Annotated[Path, typer.Option("--dir", help="The lab's directory.", metavar="D")]
+Size = Annotated[str, typer.Option("--size", help="small (about 25 MB) or medium (about 300 MB).")]
+Speed = Annotated[float, typer.Option("--speed", help="How many times faster than real releases, boots and AWS.")]
+Seed = Annotated[int, typer.Option("--seed", help="Makes data and delays repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+@lab.command()
+def up(dir_: Directory, size: Size = "small", speed: Speed = 10.0, seed: Seed = 1) -> None:
+    """Start a lab and print the environment to eval."""
+    world = use_cases.world()
+    world.up(dir_.absolute(), size=size, speed=speed, seed=seed)
+    for key, value in world.environment(dir_.absolute()).items():
+        out.print(f"export {key}='{value}'", soft_wrap=True, markup=False)
+
+
+@lab.command()
+def down(dir_: Directory) -> None:
+    """Stop a lab: no process and no port is left."""
+    use_cases.world().down(dir_.absolute())
+
+
+@lab.command()
+def status(dir_: Directory, json: Json = False) -> None:
+    """What of a lab is running."""
+    state = use_cases.world().status(dir_.absolute())
+    emit(out, state, render.lab_status(state), json=json)
+
+
+@lab.command()
+def check(dir_: Directory, json: Json = False) -> None:
+    """The ledger's verdict: acknowledged writes that are lost or doubled, outages, where each app is."""
+    verdict = use_cases.world().check(dir_.absolute())
+    emit(out, verdict, render.ledger(verdict), json=json)
+
+
+def demo(
+    dir_: Directory = Path("demo"),
+    size: Size = "small",
+    speed: Speed = 10.0,
+    back: Annotated[bool, typer.Option("--back/--no-back", help="Also show the way back.")] = True,
+) -> None:
+    """Move a live application in a lab, prove that nothing was lost, and go back."""
+    result = use_cases.demo(
+        dir_.absolute(),
+        size=size,
+        speed=speed,
+        back=back,
+        listener=live.listener(err, json=False),
+        say=lambda text: err.print(f"\n[bold]{text}[/bold]"),
+        write_report=report.html,
+    )
+    out.print(render.demo(result))

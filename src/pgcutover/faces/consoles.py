@@ -1,0 +1,17 @@
+"""The one place that makes rich consoles: as wide as the terminal, or 100 columns into a file or pipe."""
+
+import os
+import sys
+
+from rich.console import Console
+
+COLUMNS_IN_A_FILE = 100
+"""Rich takes 80 for a pipe; the tables here are made for 100, and a log has no edge."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Colour only on a terminal, and not where NO_COLOR is set (https://no-color.org)."""
+    stream = sys.stderr if stderr else sys.stdout
+    # COLUMNS is what a person sets to say otherwise.
+    width = None if stream.isatty() or "COLUMNS" in os.environ else COLUMNS_IN_A_FILE
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)

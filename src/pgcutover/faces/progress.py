@@ -1,0 +1,122 @@
+"""How far a copy is: figures read from somewhere else, turned into rate, time left and a sentence.
+
+It asks for figures in a thread of its own, so that a slow server never holds up the run. Invariant: no error of the
+asking, or of the asked, leaves this module.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pgcutover.faces.figures import count, counted, duration, listed, rate, size
+
+POLL_S = 1.0
+WINDOW_S = 20.0
+"""Over which the rate is taken: shorter jumps with every large table's end, longer is stale."""
+SHOWN_BUILDS = 2
+
+
+class CopyProgress(Protocol):
+    """How far a copy is at one moment, as the servers' progress views say."""
+
+    @property
+    def bytes_done(self) -> int: ...
+    @property
+    def bytes_total(self) -> int: ...
+    @property
+    def rows_done(self) -> int: ...
+    @property
+    def tables_done(self) -> int: ...
+    @property
+    def tables_total(self) -> int: ...
+    @property
+    def index_builds(self) -> Sequence[str]:
+        """Indexes being built at this moment, a phrase each."""
+        ...
+
+
+ProgressSource = Callable[[], CopyProgress | None]
+"""Asked about once a second while a step runs; None where nothing is being copied."""
+
+
+class Pace:
+    """Rate and time left, from the figures seen in the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def see(self, at_s: float, bytes_done: int) -> None:
+        """Take note of a figure; one lower than the last means a new copy."""
+        if self._seen and bytes_done < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((at_s, bytes_done))
+        while len(self._seen) > 2 and at_s - self._seen[0][0] > WINDOW_S:
+            self._seen.popleft()
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        if len(self._seen) < 2:
+            return None
+        (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else None
+
+    def left_s(self, bytes_left: int) -> float | None:
+        """Seconds until the bytes are there at this rate; None when nothing moves."""
+        speed = self.bytes_per_s
+        return max(0, bytes_left) / speed if speed else None
+
+
+class Watch:
+    """Asks a source once a second in a thread, between `start` and `stop`."""
+
+    def __init__(self, source: ProgressSource, *, poll_s: float = POLL_S) -> None:
+        self._source, self._poll_s = source, poll_s
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.pace = Pace()
+        self.newest: CopyProgress | None = None
+
+    def start(self) -> None:
+        self._ended.clear()
+        self._thread = threading.Thread(target=self._ask, name="copy progress", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more. A source that hangs is left behind in its daemon thread: the run is worth more."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout=self._poll_s)
+
+    def _ask(self) -> None:
+        while not self._ended.is_set():
+            # Progress is for the eye: a server that does not answer now will next time.
+            with contextlib.suppress(Exception):
+                found = self._source()
+                if found is not None:
+                    self.pace.see(time.monotonic(), found.bytes_done)
+                    self.newest = found
+            self._ended.wait(self._poll_s)
+
+
+def sentence(progress: CopyProgress, pace: Pace) -> str:
+    """1.2 GB of 41.2 GB, 3,400,000 rows, 5 of 43 tables, 95.1 MB/s, 7 min 01 s left; building orders_pkey."""
+    words = [
+        f"{size(progress.bytes_done)} of {size(progress.bytes_total)}",
+        f"{count(progress.rows_done)} rows",
+        f"{progress.tables_done} of {counted(progress.tables_total, 'table')}",
+    ]
+    left = pace.left_s(progress.bytes_total - progress.bytes_done)
+    words += [rate(pace.bytes_per_s, 1.0)] if pace.bytes_per_s else []
+    words += [f"{duration(left)} left"] if left else []
+    return ", ".join(words) + builds(progress.index_builds)
+
+
+def builds(names: Sequence[str]) -> str:
+    """; building two by name and how many more."""
+    if not names:
+        return ""
+    more = f" and {len(names) - SHOWN_BUILDS} more" if len(names) > SHOWN_BUILDS else ""
+    return f"; building {listed(list(names[:SHOWN_BUILDS]))}{more}"

@@ -1,0 +1,128 @@
+"""What is there today: the applications on Heroku and the database that they use. Nothing is judged here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pgcutover.faces.figures import NONE, count, counted, listed, money, server_version, size
+from pgcutover.faces.render.parts import facts, heading, lines, row, table
+from pgcutover.facts.estate import Addon, AddonPlan, App, Attachment, Credential, HerokuDatabase, ProcessType
+from pgcutover.facts.inventory import DatabaseInventory
+from pgcutover.planning.moves import VariableMove
+
+LARGEST_TABLES = 15
+"""More than a screen of tables is read by nobody; the rest is summed up, and `--json` has them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppStock:
+    """One listed application."""
+
+    app: App
+    attachments: tuple[Attachment, ...]
+    formation: tuple[ProcessType, ...]
+    variables: tuple[VariableMove, ...]
+    """Config vars that name the old database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """Everything that `inventory` shows. `database` is None when only Heroku was asked."""
+
+    environment: str
+    apps: tuple[AppStock, ...]
+    leader: Addon
+    followers: tuple[Addon, ...]
+    heroku: HerokuDatabase | None
+    plan: AddonPlan | None
+    credentials: tuple[Credential, ...]
+    database: DatabaseInventory | None
+
+
+def inventory(stock: Stock) -> RenderableType:
+    """Apps first, then the database, its largest tables, and what stands in the way."""
+    parts: list[RenderableType] = [heading(f"Inventory of {stock.environment}")]
+    for app in stock.apps:
+        parts += [Text(), heading(app.app.name, _place(app.app)), facts(_app(app))]
+    parts += [Text(), heading(stock.leader.name, _price(stock)), facts(_addon(stock))]
+    if stock.database is not None:
+        parts += [facts(_database(stock.database)), Text(), *_tables(stock.database)]
+        parts += [Text(), *_blockers(stock.database)]
+    return Group(*parts)
+
+
+def _place(app: App) -> str:
+    space = f", Private Space {app.space}" if app.space else ""
+    return f"{app.region}, {app.generation}{space}{', maintenance mode is on' if app.maintenance else ''}"
+
+
+def _app(stock: AppStock) -> Iterator[tuple[str, str]]:
+    yield "Formation", listed([f"{p.type}={p.quantity}{f' {p.size}' if p.size else ''}" for p in stock.formation])
+    for number, attachment in enumerate(stock.attachments):
+        through = f" ({attachment.namespace})" if attachment.namespace else ""
+        yield "" if number else "Attached", f"{attachment.name} -> {attachment.addon}{through}"
+    for number, move in enumerate(stock.variables):
+        owner = f"owned by attachment {move.attachment}" if move.attachment else "a copied URL"
+        yield "" if number else "URL in", f"{move.variable}, {owner}"
+
+
+def _price(stock: Stock) -> str:
+    price = money(stock.plan.price_usd_per_month) if stock.plan else NONE
+    return f"{stock.leader.plan}, {price}, {stock.leader.state}, billed to {stock.leader.billing_app}"
+
+
+def _addon(stock: Stock) -> Iterator[tuple[str, str]]:
+    yield "Followers", listed([f"{a.name} ({a.plan})" for a in stock.followers])
+    yield "Credentials", listed([f"{c.name} ({c.state})" for c in stock.credentials])
+    if stock.heroku is not None:
+        for name, values in stock.heroku.info:
+            yield name[:11], listed(list(values))
+
+
+def _database(found: DatabaseInventory) -> Iterator[tuple[str, str]]:
+    yield "Version", f"PostgreSQL {server_version(found.version)}"
+    locale = f"{found.encoding}, collation {found.collate}, character type {found.ctype}"
+    yield "Database", f"{found.database}, owner {found.owner}, {locale} ({found.locale_provider})"
+    held = f"{size(found.data_bytes)} data, {size(found.index_bytes)} indexes"
+    yield "Size", f"{size(found.database_bytes)} on disk: {held}"
+    sequences, views = counted(len(found.sequences), "sequence"), len(found.materialised_views)
+    yield (
+        "Objects",
+        f"{counted(len(found.tables), 'table')}, {sequences}, {counted(views, 'materialised view')}, "
+        f"{counted(len(found.grants), 'grant')}, {counted(len(found.settings), 'setting')}",
+    )
+    yield "Extensions", listed([f"{e.name} {e.version} in {e.schema}" for e in found.extensions])
+    yield "Roles", f"{listed(found.roles)} (besides the owner)"
+    yield "search_path", found.search_path or "PostgreSQL's default"
+    yield "Limits", f"{count(found.connection_limit)} connections for this role, {found.max_connections} for the server"
+    yield "Definitions", f"fingerprint {found.fingerprint[:12]}"
+
+
+def _tables(found: DatabaseInventory) -> Iterator[RenderableType]:
+    by_size = sorted(found.tables, key=lambda t: (-(t.data_bytes + t.index_bytes), t.name))
+    shown, rest = by_size[:LARGEST_TABLES], by_size[LARGEST_TABLES:]
+    yield heading("Largest tables")
+    made = _head()
+    for t in shown:
+        kind = "partition" if t.parent else t.kind
+        key = listed(t.key, "no key")
+        row(made, str(t.name), kind, f"~{count(t.rows_estimate)}", size(t.data_bytes), size(t.index_bytes), key)
+    yield made
+    if rest:
+        held = size(sum(t.data_bytes + t.index_bytes for t in rest))
+        yield Text(f"and {counted(len(rest), 'smaller table')} of {held} together", style="dim")
+
+
+def _head() -> Table:
+    return table("table", "kind", "rows", "data", "indexes", "key", right=("rows", "data", "indexes"))
+
+
+def _blockers(found: DatabaseInventory) -> Iterator[RenderableType]:
+    if not found.blockers:
+        yield Text("Nothing in this database stands in the way.", style="green")
+        return
+    yield Text(f"{counted(len(found.blockers), 'thing')} in the way:", style="bold red")
+    yield lines(f"{b.what}. {b.hint}".strip() for b in found.blockers)

@@ -1,0 +1,109 @@
+"""The lab's own door to its RDS, on the same port: `/_lab/rds/...`, JSON in and out. No part of AWS.
+
+    GET  /_lab/rds/knobs                             what is turned
+    POST /_lab/rds/knobs                             turn: any fields of `Knobs`
+    GET  /_lab/rds/instances                         status, ports, files, and what this machine did not afford
+    POST /_lab/rds/instances/NAME/maintenance        carry out what waits for the maintenance window
+    POST /_lab/rds/instances/NAME/crash              kill the server as a power cut would; it recovers and comes back
+    POST /_lab/rds/instances/NAME/network/cut        reset every connection
+    POST /_lab/rds/instances/NAME/network/stall      go silent
+    POST /_lab/rds/instances/NAME/network/resume     speak again
+    GET  /_lab/rds/assumptions                       what the lab takes for granted, by number
+
+No password is ever in an answer.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from moto.core.exceptions import ServiceException
+from pydantic import ValidationError
+
+from pgcutover.lab.rds.assumptions import ASSUMPTIONS
+from pgcutover.lab.rds.instances import Instance
+from pgcutover.lab.rds.keys import Environ, StartResponse
+from pgcutover.lab.rds.knobs import Knobs
+from pgcutover.lab.rds.site import Site
+
+if TYPE_CHECKING:
+    from pgcutover.lab.rds.backend import Backend
+
+PREFIX = "/_lab/rds/"
+Answer = tuple[int, Any]
+
+
+class Control:
+    def __init__(self, site: Site, backends: "Callable[[], Iterable[Backend]]") -> None:
+        self._site = site
+        self._backends = backends
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        words = environ["PATH_INFO"].removeprefix(PREFIX).strip("/").split("/")
+        try:
+            status, body = self._answer(environ["REQUEST_METHOD"], words, environ)
+        except (ValidationError, ValueError, ServiceException) as wrong:
+            status, body = 400, {"error": str(wrong)}
+        data = json.dumps(body).encode()
+        start_response(f"{status} Lab", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
+        return [data]
+
+    def _answer(self, method: str, words: list[str], environ: Environ) -> Answer:
+        match method, words:
+            case "GET", ["assumptions"]:
+                return 200, dict(ASSUMPTIONS)
+            case "GET", ["knobs"]:
+                return 200, self._site.knobs.model_dump()
+            case "POST", ["knobs"]:
+                return 200, self._turn(json.loads(_body(environ)))
+            case "GET", ["instances"]:
+                return 200, [_shown(instance) for instance in self._instances()]
+            case "POST", ["instances", name, *what]:
+                return self._do(name, "/".join(what))
+        return 404, {"error": f"no {method} {'/'.join(words)}"}
+
+    def _turn(self, changes: dict[str, Any]) -> dict[str, Any]:
+        with self._site.lock:
+            turned = Knobs.model_validate({**self._site.knobs.model_dump(), **changes})
+            for name in changes:
+                setattr(self._site.knobs, name, getattr(turned, name))
+            return self._site.knobs.model_dump()
+
+    def _instances(self) -> list[Instance]:
+        with self._site.lock:
+            return [instance for backend in self._backends() for instance in backend.instances]
+
+    def _do(self, name: str, what: str) -> Answer:
+        found = [instance for instance in self._instances() if instance.resource_id == name]
+        if not found:
+            return 404, {"error": f"no instance {name}"}
+        instance = found[0]
+        relay = instance.database.relay
+        if what == "maintenance":
+            with self._site.lock:
+                instance.backend.open_maintenance_window(name)
+        elif what == "crash":
+            instance.database.crash()
+        elif what in ("network/cut", "network/stall", "network/resume") and relay is not None:
+            {"cut": relay.cut, "stall": relay.stall, "resume": relay.resume}[what.removeprefix("network/")]()
+        else:
+            return 404, {"error": f"cannot {what}"}
+        return 200, _shown(instance)
+
+
+def _shown(instance: Instance) -> dict[str, Any]:
+    return {
+        "name": instance.resource_id,
+        "status": instance.status,
+        "failure": instance.failure,
+        "port": instance.port,
+        "cluster_port": instance.database.cluster.port,
+        "socket_dir": str(instance.database.cluster.socket_dir),
+        "directory": str(instance.database.directory),
+        "not_afforded": instance.database.changed,
+        "waiting_for_maintenance": sorted(instance.deferred),
+    }
+
+
+def _body(environ: Environ) -> bytes:
+    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))

@@ -1,0 +1,153 @@
+"""The HTTP server of the lab's RDS: moto's services on loopback, with our RDS in place of moto's, behind a gate.
+
+A request meets, in this order: the lab's own door, the knobs, the access keys, moto. One request is served at a time,
+for moto's records are not made for more; what takes time is done by workers. moto keeps its records per process, so
+there is one `RdsLab` in a process at a time.
+"""
+
+import functools
+import io
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+from moto.core.base_backend import BackendDict
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.rds.models import RDSBackend, rds_backends
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from pgcutover.errors import UsageError
+from pgcutover.lab.layout import LabLayout
+from pgcutover.lab.rds import control, keys
+from pgcutover.lab.rds.backend import Backend
+from pgcutover.lab.rds.keys import Call, Environ, Protocol, StartResponse
+from pgcutover.lab.rds.site import HOST, Site
+from pgcutover.lab.tls import CertificateAuthority
+
+WORKER_S = 60.0
+"""How long stopping waits for a worker that is starting or copying a server."""
+BROKEN = b"<html><body><h1>500 Internal Server Error</h1></body></html>"
+_seated = threading.Lock()
+"""Held while a lab's backend sits in moto's registry, which is one for the process."""
+
+
+class RdsLab:
+    """`start` returns the URL for AWS_ENDPOINT_URL; `stop` stops every server and relay, twice is not an error."""
+
+    def __init__(self, layout: LabLayout, ca: CertificateAuthority, *, speed: float, port: int = 0) -> None:
+        self._layout = layout
+        self._ca = ca
+        self._speed = speed
+        self._port = port
+        self._site: Site | None = None
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def site(self) -> Site:
+        if self._site is None:
+            raise UsageError("the lab's RDS is not running")
+        return self._site
+
+    def start(self) -> str:
+        """Raises UsageError when this process already runs one."""
+        if not _seated.acquire(blocking=False):
+            raise UsageError("one RDS lab runs in this process already", hint="Stop it first.")
+        try:
+            self._site = Site(self._layout, self._ca, speed=self._speed)
+            _seat(self._site)
+            # Every call in the log would hide what matters there.
+            logging.getLogger("werkzeug").setLevel(logging.WARNING)
+            self._server = make_server(
+                HOST, self._port, Gate(self._site), threaded=True, request_handler=MotoRequestHandler
+            )
+        except BaseException:
+            self.stop()
+            raise
+        self._thread = threading.Thread(target=self._server.serve_forever, name="rds-api", daemon=True)
+        self._thread.start()
+        return f"http://{HOST}:{self._server.server_port}"
+
+    def stop(self) -> None:
+        if self._site is None:
+            return
+        if self._server is not None:
+            if self._thread is not None:
+                self._server.shutdown()
+                self._thread.join()
+            self._server.server_close()
+        self._site.clock.close()
+        for backend in _backends():
+            for instance in backend.instances:
+                instance.worker.close()
+                instance.worker.join(WORKER_S)
+        self._site.close()
+        _unseat()
+        self._site = self._server = self._thread = None
+        _seated.release()
+
+
+class Gate:
+    """The WSGI application."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._control = control.Control(site, _backends)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(control.PREFIX):
+            return self._control(environ, start_response)
+        with self._site.lock:
+            if self._site.knobs.breaks():
+                start_response("500 Internal Server Error", [("Content-Type", "text/html")])
+                return [BROKEN]
+            call = read(environ)
+            if call is None:
+                start_response("404 Not Found", [("Content-Type", "text/plain")])
+                return [b"not a signed call of an AWS service\n"]
+            fault = (keys.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
+            if fault is not None:
+                return keys.answer(fault, call.protocol, start_response)
+            return cast(Iterable[bytes], self._moto(environ, start_response))
+
+
+def read(environ: Environ) -> Call | None:
+    """What a signed request is about; None when it is not signed. The body can still be read afterwards.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    words = environ.get("HTTP_AUTHORIZATION", "").replace(",", " ").split()
+    scopes = [word.removeprefix("Credential=").split("/") for word in words if word.startswith("Credential=")]
+    if not scopes or len(scopes[0]) < 5:
+        return None
+    key, _, region, service = scopes[0][:4]
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target is not None:
+        action, protocol = target.rsplit(".", 1)[-1], Protocol.JSON
+    else:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        named = parse_qs(body.decode("utf-8", "replace")).get("Action") or [""]
+        action, protocol = named[0], Protocol.EC2 if service == "ec2" else Protocol.QUERY
+    return Call(key=key, region=region, service=service, action=action, protocol=protocol)
+
+
+def _backends() -> list[Backend]:
+    regions = [backend for account in rds_backends.values() for backend in account.values()]
+    return [backend for backend in regions if isinstance(backend, Backend)]
+
+
+def _seat(site: Site) -> None:
+    # moto makes a backend for a Region when it is first asked for one, by calling what `backend` holds.
+    BackendDict.reset()
+    rds_backends.backend = cast(Any, functools.partial(Backend, site=site))
+
+
+def _unseat() -> None:
+    rds_backends.clear()
+    rds_backends.backend = RDSBackend
+    BackendDict.reset()

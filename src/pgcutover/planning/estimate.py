@@ -1,0 +1,61 @@
+"""How long each step should take: fixed waits and bytes over rates. Rough until a rehearsal has measured the real ones.
+
+Pure. The figures are stated beside their source; none comes from the machine that runs this.
+"""
+
+from collections.abc import Mapping
+
+from pgcutover.planning.plan import Decisions
+
+# heroku.md 1.4 and the lab's defaults: a release takes 5 to 15 s, a dyno 10 to 30 s to boot.
+RELEASE_S = 10.0
+BOOT_S = 20.0
+# aws.md 7: creation of a Single-AZ instance, median of eight public logs.
+CREATE_INSTANCE_S = 450.0
+DYNAMIC_PARAMETER_S = 30.0
+SNAPSHOT_S = 300.0
+# What one stream of COPY gives on small instances (peers.md 7: 100 GB an hour is usual for one stream), times jobs.
+COPY_BYTES_PER_S = 28e6
+# Index builds write about as fast as COPY; measured ratios of 0.9 to 1.3 in peers.md 3.2's sample run.
+INDEX_BYTES_PER_S = 28e6
+# Hashing reads twice: both sides, in parallel.
+VERIFY_BYTES_PER_S = 80e6
+
+FIXED_S: Mapping[str, float] = {
+    "save-config": 1,
+    "network": 5,
+    "secret": 2,
+    "parameter-group": 10,
+    "instance": CREATE_INSTANCE_S,
+    "database": 5,
+    "connect": BOOT_S,
+    "maintenance": 2,
+    "scale-down": 30,
+    "stop-dynos": 2,
+    "fence": 5,
+    "schema": 10,
+    "finish": 5,
+    "parameters-back": DYNAMIC_PARAMETER_S,
+    "open-target": 1,
+    "smoke": 2 * BOOT_S,
+    "lift": BOOT_S,
+    "aftercare": SNAPSHOT_S,
+}
+
+
+def estimates(decisions: Decisions, steps: tuple[str, ...]) -> dict[str, float]:
+    """Seconds by step name; a step that nothing is known about is left out."""
+    source, jobs = decisions.source, max(1, decisions.jobs)
+    # Streams share disks and cores: the gain of each further job is taken as half.
+    speed_up = 1 + (jobs - 1) / 2
+    releases = sum(len([m for m in app.moves.variables if m.attachment]) for app in decisions.apps)
+    computed = {
+        "copy": 3 + (source.data_bytes / COPY_BYTES_PER_S + source.index_bytes / INDEX_BYTES_PER_S) / speed_up,
+        "verify": 3 + source.data_bytes / VERIFY_BYTES_PER_S / speed_up,
+        "finish": FIXED_S["finish"] + source.data_bytes / (10 * VERIFY_BYTES_PER_S),
+        "detach": RELEASE_S * releases,
+        "switch": RELEASE_S * len(decisions.apps),
+    }
+    kept = {step: RELEASE_S for step in steps if step.startswith("keep-attachment")}
+    known = {**FIXED_S, **computed, **kept}
+    return {step: round(known[step], 1) for step in steps if step in known}

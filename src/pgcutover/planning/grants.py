@@ -1,0 +1,73 @@
+"""Privileges of the source, as the target should have them: roles renamed, owners left whole.
+
+Pure. Invariant: whoever is not the owner can do on the target exactly what they could on the source, PUBLIC included;
+an owner is never given less than PostgreSQL gives it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from pgcutover.facts.inventory import Grant
+
+PUBLIC = "PUBLIC"
+
+# What PUBLIC may do with a new object. https://www.postgresql.org/docs/current/ddl-priv.html
+USUAL: Mapping[str, frozenset[tuple[str, str, bool]]] = {
+    "function": frozenset({(PUBLIC, "EXECUTE", False)}),
+    "type": frozenset({(PUBLIC, "USAGE", False)}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Guarded:
+    """An object, or column, or default that has privileges of its own; `owner` matters for defaults only."""
+
+    kind: str
+    schema: str
+    object_sql: str
+    column: str
+    owner: str
+
+
+Held = frozenset[tuple[str, str, bool]]
+"""Grantee, privilege, and whether it may be passed on."""
+
+
+def renamed(grants: Iterable[Grant], roles: Mapping[str, str]) -> tuple[Grant, ...]:
+    """The same grants with each role's name on the target."""
+    return tuple(
+        replace(
+            grant,
+            owner=roles.get(grant.owner, grant.owner),
+            grantor=roles.get(grant.grantor, grant.grantor),
+            grantee=roles.get(grant.grantee, grant.grantee),
+        )
+        for grant in grants
+    )
+
+
+def held(grants: Iterable[Grant]) -> dict[Guarded, Held]:
+    """Who other than the owner holds what, for every object listed."""
+    found: dict[Guarded, set[tuple[str, str, bool]]] = defaultdict(set)
+    for grant in grants:
+        owner = grant.owner if grant.kind == "default" else ""
+        guarded = Guarded(
+            kind=grant.kind, schema=grant.schema, object_sql=grant.object_sql, column=grant.column, owner=owner
+        )
+        others = found[guarded]
+        if grant.privilege and grant.grantee not in ("", grant.owner):
+            others.add((grant.grantee, grant.privilege, grant.grantable))
+    return {guarded: frozenset(others) for guarded, others in found.items()}
+
+
+def astray(wanted: Mapping[Guarded, Held], there: Mapping[Guarded, Held]) -> tuple[Guarded, ...]:
+    """Objects whose privileges on the target are not those wanted; an object that is not listed has the usual ones."""
+    return tuple(
+        sorted(g for g, privileges in wanted.items() if there.get(g, USUAL.get(g.kind, frozenset())) != privileges)
+    )
+
+
+def unplaceable(wanted: Mapping[Guarded, Held], owner: str) -> tuple[Guarded, ...]:
+    """Defaults of another role than the target's owner: only that role may set them."""
+    return tuple(sorted(g for g in wanted if g.kind == "default" and g.owner != owner))
