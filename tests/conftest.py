@@ -16,6 +16,7 @@ import pytest
 from psycopg import sql
 
 from pgcutover.facts.names import Dsn, Secret
+from pgcutover.lab import guardian
 from pgcutover.lab.clusters import Cluster
 from pgcutover.lab.relay import Relay
 from pgcutover.lab.tls import CertificateAuthority
@@ -38,18 +39,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def session_directory() -> Iterator[Path]:
-    """A directory that the servers' user can reach, unlike pytest's own."""
-    yield from _directory()
+    """A directory that the servers' user can reach, unlike pytest's own.
+
+    However the session ends, no server below it outlives it.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="pgcutover-test-", dir="/tmp"))
+    directory.chmod(0o755)
+    with guardian.watch(directory):
+        yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
-def server_directory() -> Iterator[Path]:
+def server_directory(session_directory: Path) -> Iterator[Path]:
     """The same for one test."""
-    yield from _directory()
-
-
-def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="pgcutover-test-", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="t-", dir=session_directory))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
@@ -126,7 +130,11 @@ def lab_ca(session_directory: Path) -> CertificateAuthority:
 
 @pytest.fixture
 def tls_relay(lab_ca: CertificateAuthority) -> Iterator[Callable[..., Relay]]:
-    """Start a TLS relay before a cluster: `tls_relay(cluster)`, `tls_relay(cluster, require_tls=False)`."""
+    """Start a TLS relay before a cluster: `tls_relay(cluster)`, `tls_relay(cluster, require_tls=False)`.
+
+    It is a thread of this process: a client that blocks in C with Python's lock held, as psycopg's
+    `Connection.cancel` does, would wait for it for ever. `cancel_safe` does not.
+    """
     cert, key = lab_ca.directory / "server.pem", lab_ca.directory / "server.key"
     if not cert.exists():
         cert, key = lab_ca.issue()

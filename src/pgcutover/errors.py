@@ -22,6 +22,7 @@
     ├── CopyError               88  bytes did not arrive
     ├── SmokeError              89  the application does not work on the new database
     ├── NotUndoneError          90  going back did not leave the world as it was
+    ├── NotDoneError            91  a step was done, but its effect is not found
     └── InterruptedRun         130  a person pressed Ctrl-C
 
 1, 2 and 3 are only ever verdicts of a comparison (warnings, different, could not verify).
@@ -127,6 +128,10 @@ class SmokeError(PgcutoverError):
 
 class NotUndoneError(PgcutoverError):
     exit_code = 90
+
+
+class NotDoneError(PgcutoverError):
+    exit_code = 91
 
 
 class InterruptedRun(PgcutoverError):  # noqa: N818  (a participle: the run was interrupted, nothing erred)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -91,6 +92,12 @@ class TestWhatIsWritten:
         assert ({"web": 2, "nested": {"b": 1, "a": True}}, 2, os.getpid()) == (began.before, again.attempt, again.pid)
         assert UTC is began.at.tzinfo
 
+    def test_read_only_mappings_and_tuples_are_written_as_plain_json(self, journal: SqliteJournal) -> None:
+        """What a frozen value holds, at any depth, is read back as dicts and lists."""
+        before: dict[str, Json] = {"roles": MappingProxyType({"app": ("read", MappingProxyType({"write": False}))})}
+        event = journal.append(RUN, "fence", Move.BEGIN, before=MappingProxyType(before))
+        assert {"roles": {"app": ["read", {"write": False}]}} == event.before
+
     def test_runs_keep_their_plan_their_people_and_their_outcome(self, journal: SqliteJournal) -> None:
         """A run is read back with plan and digest; it is open until it is closed with an outcome."""
         journal.open_run("run-2", "other", {"steps": []}, "grace")
@@ -138,8 +145,8 @@ class TestWhatIsRefused:
         assert () == journal.events(RUN)
 
     def test_what_is_not_json_is_refused_and_not_written(self, journal: SqliteJournal) -> None:
-        """A value that could not be read back, such as a time or a NaN, is not written."""
-        values: list[Json] = [datetime.now(UTC), float("nan")]  # type: ignore[list-item]
+        """A value that could not be read back, such as a time, bytes or a NaN, is not written."""
+        values: list[Json] = [datetime.now(UTC), b"raw", float("nan")]  # type: ignore[list-item]
         for value in values:
             with pytest.raises(JournalError, match="is not JSON"):
                 journal.append(RUN, "fence", Move.BEGIN, before={"at": value})

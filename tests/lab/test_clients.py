@@ -1,8 +1,9 @@
-# ruff: noqa: SIM300
 """The lab's pg_dump, pg_restore and psql speak TLS and say what went wrong."""
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.clients import install_clients
-from pgcutover.lab.clusters import Cluster
+from pgcutover.lab.clusters import Cluster, binaries
 from pgcutover.lab.relay import Relay
 from pgcutover.lab.tls import CertificateAuthority
 
@@ -22,30 +23,47 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 @pytest.fixture
-def run(
+def environment(
     cluster16: Cluster,
     tls_relay: Callable[..., Relay],
     scratch_db: Callable[[Cluster], Dsn],
     lab_ca: CertificateAuthority,
-) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run a program against a scratch database behind TLS, everything verified unless told otherwise."""
+) -> dict[str, str]:
+    """Names a scratch database behind TLS, everything verified."""
     dsn, relay = scratch_db(cluster16), tls_relay(cluster16)
+    return {
+        **os.environ,
+        "PGHOST": "localhost",
+        "PGPORT": str(relay.port),
+        "PGUSER": dsn.user,
+        "PGPASSWORD": dsn.password.reveal(),
+        "PGDATABASE": dsn.database,
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(lab_ca.bundle),
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run a program in that environment."""
 
     def one(*command: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-        environment = {
-            **os.environ,
-            "PGHOST": "localhost",
-            "PGPORT": str(relay.port),
-            "PGUSER": dsn.user,
-            "PGPASSWORD": dsn.password.reveal(),
-            "PGDATABASE": dsn.database,
-            "PGSSLMODE": "verify-full",
-            "PGSSLROOTCERT": str(lab_ca.bundle),
-            **variables,
-        }
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env={**environment, **variables}, capture_output=True, text=True, check=False, timeout=60
+        )
 
     return one
+
+
+def wait_until_asleep(cluster: Cluster, user: str) -> None:
+    """Until the user's statement sleeps, for ten seconds."""
+    with cluster.superuser() as session:
+        for _ in range(200):
+            query = "SELECT FROM pg_stat_activity WHERE usename = %s AND wait_event = 'PgSleep'"
+            if session.execute(query, [user]).fetchone() is not None:
+                return
+            time.sleep(0.05)
+    raise AssertionError("the statement never began")
 
 
 @pytest.mark.parametrize("major", [16, 18])
@@ -82,9 +100,19 @@ def test_the_authority_is_checked(
     assert "certificate verify failed" in said.stderr
 
 
+@pytest.mark.parametrize("major", [16, 18])
+def test_ctrl_c_cancels_the_statement(
+    clients: dict[int, Path], environment: dict[str, str], cluster16: Cluster, major: int
+) -> None:
+    """psql's CancelRequest, which is sent without TLS, passes the relay although that requires TLS."""
+    command = [clients[major] / "psql", "--no-psqlrc", "--command", "SELECT pg_sleep(20)"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as psql:
+        wait_until_asleep(cluster16, environment["PGUSER"])
+        psql.send_signal(signal.SIGINT)
+        assert "canceling statement due to user request" in psql.communicate(timeout=10)[1]
+
+
 def test_the_programs_alone_have_no_tls(run: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
     """What the wrappers are for: the wheel's own psql cannot ask for TLS."""
-    from pgcutover.lab.clusters import binaries
-
     said = run(binaries(16) / "psql", "--command", "SELECT 1")
     assert "not supported" in said.stderr or "not compiled in" in said.stderr

@@ -1,4 +1,3 @@
-# ruff: noqa: SIM300
 """The lab's servers are real, durable, private, and leave nothing behind."""
 
 import os

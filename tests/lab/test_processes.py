@@ -1,4 +1,3 @@
-# ruff: noqa: SIM300
 """Processes are known by pid and start, so that only our own are ever ended."""
 
 import os

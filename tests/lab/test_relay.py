@@ -1,7 +1,7 @@
-# ruff: noqa: SIM300
 """Programs speak TLS to the lab's servers, as they do to Heroku and RDS; and the network breaks when it is told to."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
@@ -129,24 +129,25 @@ def test_gss_encryption_is_declined(relay: Relay) -> None:
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", struct.pack("!I", 7), struct.pack("!I", 10_001), b""])
 def test_what_is_not_postgresql_is_hung_up_on(relay: Relay, first: bytes) -> None:
     """A first packet of an impossible length ends the connection, and only that one."""
-    with socket.create_connection(("127.0.0.1", relay.port), FIRST_MESSAGE_S) as client:
+    with (
+        socket.create_connection(("127.0.0.1", relay.port), FIRST_MESSAGE_S) as client,
+        # The relay may hang up with bytes of ours unread, which the kernel tells us as a reset.
+        contextlib.suppress(ConnectionResetError, BrokenPipeError),
+    ):
         client.sendall(first)
-        client.shutdown(socket.SHUT_WR)
-        try:
-            assert b"" == client.recv(100)
-        except ConnectionResetError:
-            pass
+        if not first:
+            client.shutdown(socket.SHUT_WR)
+        assert b"" == client.recv(100)
 
 
 def test_a_running_statement_can_be_cancelled(open_dsn: Callable[..., psycopg.Connection]) -> None:
-    """A CancelRequest passes through, in plain from old clients and encrypted from new ones."""
+    """An encrypted CancelRequest passes through (test_clients has the plain one)."""
     connection = open_dsn()
-    for cancel in (connection.cancel, connection.cancel_safe):
-        timer = threading.Timer(0.3, cancel)
-        timer.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            connection.execute("SELECT pg_sleep(20)")
-        timer.join()
+    timer = threading.Timer(0.3, connection.cancel_safe)
+    timer.start()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT pg_sleep(20)")
+    timer.join()
 
 
 def test_bytes_pass_unchanged_both_ways(open_dsn: Callable[..., psycopg.Connection], relay: Relay) -> None:
@@ -157,7 +158,7 @@ def test_bytes_pass_unchanged_both_ways(open_dsn: Callable[..., psycopg.Connecti
         for n in range(300):
             copy.write_row((n, bytes([n % 256]) * 100_000))
     assert (300, True) == connection.execute(
-        "SELECT count(*), bool_and(md5(data) = md5(decode(repeat(lpad(to_hex(n % 256), 2, '0'), 100000), 'hex'))) FROM blobs"
+        "SELECT count(*), bool_and(data = decode(repeat(lpad(to_hex(n % 256), 2, '0'), 100000), 'hex')) FROM blobs"
     ).fetchone()
     before = relay.relayed_bytes
     with connection.cursor().copy("COPY blobs TO STDOUT (FORMAT binary)") as copy:

@@ -159,7 +159,7 @@ def test_the_first_do_is_given_what_a_resumed_one_would_be_given(journal: Sqlite
 
     class Tuples(Value):
         def observe(self, world: World) -> Before:
-            return {"was": world.facts["flag"], "many": ("a", "b")}  # type: ignore[dict-item]
+            return {"was": world.facts["flag"], "many": ("a", "b")}
 
         def do(self, world: World, before: Before) -> None:
             given.append(before["many"])

@@ -12,8 +12,9 @@ from pgcutover.planning.tasks import Chunk
 class ChunkJob:
     """One chunk to carry, whole, in one transaction on the target.
 
-    `claim` is a statement that returns exactly one row while the run is still ours and holds that row's lock until the
-    end of the transaction; it is the transaction's first statement (T3). `settings` are set in the target's session.
+    `claim` is a statement that returns one row while the run is ours, none once another runner took it over, and that
+    keeps others from taking it until the transaction ends; it is the transaction's first statement (T3). `settings` are
+    set in the target's session.
     """
 
     run_id: str

@@ -31,19 +31,20 @@ class Work:
     arrived: Callable[[Copied], None] = lambda _: None
 
 
-def carry_out(tasks: Iterable[Task], work: Work) -> None:
-    """Do every task, biggest first among those that may start. Returns when all are done.
+def carry_out(tasks: Iterable[Task], work: Work, *, done: Iterable[str] = ()) -> None:
+    """Do every task but those named as done, biggest first among those that may start. Returns when all are done.
 
     Raises:
         The first error of a task; by then nothing runs any more. Ctrl-C likewise.
     """
     with ThreadPoolExecutor(work.builders, thread_name_prefix="build") as threads:
-        state = _State(work=work, threads=threads, waiting=list(tasks))
+        finished = set(done)
+        state = _State(work=work, threads=threads, waiting=[t for t in tasks if t.name not in finished], done=finished)
         try:
             while state.waiting or state.running:
                 state.start()
-                done, _ = wait(state.running, return_when=FIRST_COMPLETED)
-                for future in done:
+                ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
+                for future in ended:
                     state.finish(future)
         except BaseException as error:
             state.give_up(error)
@@ -57,7 +58,7 @@ class _State:
     work: Work
     threads: ThreadPoolExecutor
     waiting: list[Task]
-    done: set[str] = field(default_factory=set)
+    done: set[str]
     running: dict[Future[Any], Task] = field(default_factory=dict)
     jobs: dict[Future[Any], ChunkJob] = field(default_factory=dict)
 

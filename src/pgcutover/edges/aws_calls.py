@@ -194,10 +194,7 @@ def error_of(cause: Exception, service: str, operation: str) -> PgcutoverError:
     if isinstance(cause, boto.ClientError):
         return _refusal(cause, doing)
     if isinstance(cause, ResponseParserError):
-        return AwsError(
-            f"{doing}: the answer is not AWS's, but some web page",
-            hint="Check AWS_ENDPOINT_URL and any proxy between here and AWS, then run the same command again.",
-        )
+        return _no_answer(doing)
     if isinstance(cause, (boto.HTTPClientError, boto.ConnectionError)):
         return AwsError(
             f"{doing}: AWS cannot be reached ({type(cause).__name__})",
@@ -209,6 +206,9 @@ def error_of(cause: Exception, service: str, operation: str) -> PgcutoverError:
 
 def _refusal(cause: boto.ClientError, doing: str) -> PgcutoverError:
     code = _code(cause)
+    if code.isdigit():
+        # A status without one of AWS's codes; boto has tried again by itself.
+        return _no_answer(doing)
     said = f"{doing}: {code}: {' '.join(str(cause.response.get('Error', {}).get('Message', '')).split())}"
     if code in RIGHTS:
         return RightsError(said, hint=_right_hint(code))
@@ -223,6 +223,13 @@ def _refusal(cause: boto.ClientError, doing: str) -> PgcutoverError:
     if code == "InsufficientDBInstanceCapacity":
         return AwsError(said, hint="This Region has none of that class left: choose another under [target] size.")
     return AwsError(said, hint="Run the same command again when the cause is gone.")
+
+
+def _no_answer(doing: str) -> AwsError:
+    return AwsError(
+        f"{doing}: the answer is not AWS's, but some web page",
+        hint="Check AWS_ENDPOINT_URL and any proxy between here and AWS, then run the same command again.",
+    )
 
 
 def _right_hint(code: str) -> str:

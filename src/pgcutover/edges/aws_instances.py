@@ -37,6 +37,7 @@ class AwsInstances:
         self._calls = calls
         self._network = network
         self._secrets = secrets
+        self._noticed: dict[str, str] = {}
 
     def describe(self, identifier: str) -> Instance | None:
         reply = self._calls.call(
@@ -83,7 +84,7 @@ class AwsInstances:
 
     def change(self, identifier: str, change: InstanceChange) -> None:
         """Change an instance at once, and wait until the change counts. Nothing is asked when it holds already."""
-        found = self.wait(identifier, lambda i: True, what="can be used", limit_s=CHANGE_LIMIT_S)
+        found = self.wait(identifier, _changeable, what="can be changed", limit_s=CHANGE_LIMIT_S)
         asked = _modification(change, found)
         if not asked:
             return
@@ -104,6 +105,7 @@ class AwsInstances:
 
     def reboot(self, identifier: str) -> None:
         """Reboot, and wait until no parameter waits for one any more."""
+        self.wait(identifier, _changeable, what="can be rebooted", limit_s=CHANGE_LIMIT_S)
         with self._calls.timed(f"reboot of {identifier}"):
             self._calls.call("rds", "reboot_db_instance", DBInstanceIdentifier=identifier)
             self.wait(identifier, lambda i: not i.pending_reboot, what="has rebooted", limit_s=CREATION_LIMIT_S)
@@ -120,7 +122,8 @@ class AwsInstances:
             found = self.describe(identifier)
             if found is None:
                 raise AwsError(f"instance {identifier} does not exist", hint="Was it deleted by somebody else?")
-            if not seen or seen[-1].status != found.status:
+            if self._noticed.get(identifier) != found.status:
+                self._noticed[identifier] = found.status
                 self._calls.notice(f"instance {identifier} is {found.status}")
             seen[:] = [found]
             if found.status in DEAD:
@@ -149,7 +152,7 @@ class AwsInstances:
     def ensure_snapshot(self, identifier: str, snapshot: str, tags: Tags) -> None:
         """There is a complete snapshot of this name."""
         if self._snapshot_status(snapshot) is None:
-            self.wait(identifier, lambda i: True, what="can be used", limit_s=CHANGE_LIMIT_S)
+            self.wait(identifier, _changeable, what="can be changed", limit_s=CHANGE_LIMIT_S)
             self._calls.call(
                 "rds",
                 "create_db_snapshot",
@@ -172,6 +175,7 @@ class AwsInstances:
             refuse_foreign("instance", identifier, dict(found.tags), tags)
             if found.status != "deleting":
                 self.change(identifier, InstanceChange(deletion_protection=False))
+                self.wait(identifier, _changeable, what="can be deleted", limit_s=CHANGE_LIMIT_S)
                 self._calls.call(
                     "rds",
                     "delete_db_instance",
@@ -240,6 +244,10 @@ class AwsInstances:
             return status == "available"
 
         self._calls.until(look, what=f"snapshot {snapshot}", limit_s=SNAPSHOT_LIMIT_S)
+
+
+def _changeable(instance: Instance) -> bool:
+    return instance.changeable
 
 
 def _modification(change: InstanceChange, found: Instance) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Passwords of the new database: made here, kept in Secrets Manager, and nowhere else.
 
 A secret is one JSON object: {"master": {…}, "app": {…}, "credentials": {ROLE: {…}}}, with each login as
-{"username", "password"}, the form that RDS itself uses. A password that exists is never replaced: an application may already hold it.
+{"username", "password"}, the form that RDS itself uses. A password that exists is never replaced: an application may
+already hold it.
 """
 
 import json

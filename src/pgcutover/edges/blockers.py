@@ -121,7 +121,9 @@ def _extension_rows(connection: Connection) -> list[str]:
     one = sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {} {})")
     each = (
         # The condition is the WHERE clause that the extension's own script registered.
-        one.format(sql.Literal(f"{schema}.{name} ({extension})"), sql.Identifier(schema, name), sql.SQL(condition or ""))
+        one.format(
+            sql.Literal(f"{schema}.{name} ({extension})"), sql.Identifier(schema, name), sql.SQL(condition or "")
+        )
         for extension, schema, name, condition in tables
     )
     return [name for (name,) in connection.execute(sql.SQL(" UNION ALL ").join(each))]

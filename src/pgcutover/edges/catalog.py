@@ -44,29 +44,30 @@ STRATEGIES: Mapping[str, str] = {"l": "list", "r": "range", "h": "hash"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What must not change while rows are read: the definitions' digest and each table's file (traps.md T7)."""
+    """What must not change while rows are read (traps.md T7 and T9)."""
 
+    server: str
+    """System identifier and timeline; a failover changes it."""
     fingerprint: str
+    """Digest of all definitions."""
     relfilenodes: Mapping[TableName, int]
+    """The file of each table's rows."""
 
     def changed_since(self, earlier: "Marks") -> tuple[str, ...]:
         """What is no longer as it was, named; () when nothing moved."""
         names = sorted({*self.relfilenodes, *earlier.relfilenodes})
         tables = tuple(str(n) for n in names if self.relfilenodes.get(n) != earlier.relfilenodes.get(n))
-        return (*tables, *(("definitions",) if self.fingerprint != earlier.fingerprint else ()))
-
-
-def marks_of(inventory: DatabaseInventory) -> Marks:
-    """The marks that an inventory saw."""
-    files = {t.name: t.relfilenode for t in inventory.tables if t.kind != "foreign"}
-    return Marks(fingerprint=inventory.fingerprint, relfilenodes=files)
+        others = {"definitions": self.fingerprint != earlier.fingerprint, "server": self.server != earlier.server}
+        return (*tables, *(what for what, changed in others.items() if changed))
 
 
 def read_marks(server: Server) -> Marks:
-    """The marks of this moment, in a fresh snapshot: to be compared with those that an earlier snapshot saw."""
+    """The marks of this moment, in a fresh snapshot: to be compared with those of another moment."""
     with _reading(server, "marks") as connection:
         files = {TableName(schema=s, name=n): f for s, n, _, f in _rows(connection, "inventory_relfilenodes")}
-        return Marks(fingerprint=digest(read_definitions(connection)), relfilenodes=files)
+        identity = connection.execute(query("inventory_server")).fetchone()
+        assert identity is not None, "the function gives one row"
+        return Marks(server="/".join(identity), fingerprint=digest(read_definitions(connection)), relfilenodes=files)
 
 
 def read_inventory(server: Server) -> DatabaseInventory:

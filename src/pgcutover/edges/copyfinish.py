@@ -30,6 +30,12 @@ PRIVILEGES = frozenset(
         "EXECUTE",
     }
 )
+REFUSALS = (
+    errors.InsufficientPrivilege,
+    errors.UndefinedObject,
+    errors.InvalidParameterValue,
+    errors.CantChangeRuntimeParam,
+)
 NOUNS: Mapping[str, sql.SQL] = {
     "table": sql.SQL("TABLE"),
     "sequence": sql.SQL("SEQUENCE"),
@@ -38,7 +44,6 @@ NOUNS: Mapping[str, sql.SQL] = {
     "function": sql.SQL("ROUTINE"),
     "type": sql.SQL("TYPE"),
 }
-DEFAULT_NOUNS = frozenset({"TABLES", "SEQUENCES", "FUNCTIONS", "TYPES", "SCHEMAS"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +63,8 @@ class CopyFinish:
                         (name.as_string(), sequence.last_value, sequence.is_called),
                     )
 
-    def grant(self, wanted: Mapping[Guarded, Held], *, owner: str) -> None:
-        """Give every object exactly these privileges beside its owner's; defaults of other roles than ours are left.
+    def grant(self, wanted: Mapping[Guarded, Held]) -> None:
+        """Give every object exactly these privileges beside its owner's.
 
         Raises:
             TargetError: a role is not there.
@@ -73,25 +78,19 @@ class CopyFinish:
                     hint="Create it on the target, or name another role in its place.",
                 )
             for guarded, held in wanted.items():
-                if guarded.kind == "default" and guarded.owner != owner:
-                    continue
                 for statement in _statements(guarded, held):
                     session.execute(statement)
 
     def set_settings(self, settings: Iterable[Setting]) -> tuple[tuple[Setting, str], ...]:
         """Set them for later sessions; those that the target refuses come back, with what it said."""
         refused = []
-        with self.target.claimed("settings") as session:
-            for setting in settings:
+        for setting in settings:
+            # A transaction each: a setting is in force in ours until its end.
+            with self.target.claimed("settings") as session:
                 try:
                     with session.transaction():
                         _set(session, setting)
-                except (
-                    errors.InsufficientPrivilege,
-                    errors.UndefinedObject,
-                    errors.InvalidParameterValue,
-                    errors.CantChangeRuntimeParam,
-                ) as cause:
+                except REFUSALS as cause:
                     refused.append((setting, str(cause.diag.message_primary)))
         return tuple(refused)
 
@@ -108,7 +107,7 @@ def _statements(guarded: Guarded, held: Held) -> list[sql.Composed]:
     if guarded.kind == "default":
         before, on = _default(guarded)
     else:
-        before, on = sql.SQL(""), sql.SQL("{} {}").format(NOUNS[guarded.kind], _trusted(guarded.object_sql))
+        before, on = sql.Composed([]), sql.SQL("{} {}").format(NOUNS[guarded.kind], _trusted(guarded.object_sql))
     statements = []
     if not guarded.column:
         statements.append(sql.SQL("{}REVOKE ALL ON {} FROM PUBLIC").format(before, on))
@@ -127,12 +126,10 @@ def _statements(guarded: Guarded, held: Held) -> list[sql.Composed]:
     return statements
 
 
-def _default(guarded: Guarded) -> tuple[sql.Composed, sql.Composable]:
-    if guarded.object_sql not in DEFAULT_NOUNS:
-        raise TargetError(f"default privileges on {guarded.object_sql} are not known to pgcutover")
+def _default(guarded: Guarded) -> tuple[sql.Composed, sql.Composed]:
     place = sql.SQL("IN SCHEMA {} ").format(sql.Identifier(guarded.schema)) if guarded.schema else sql.SQL("")
     before = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} {}").format(sql.Identifier(guarded.owner), place)
-    return before, _trusted(guarded.object_sql)
+    return before, sql.Composed([_trusted(guarded.object_sql)])
 
 
 def _privilege(name: str) -> sql.Composable:
@@ -143,7 +140,7 @@ def _privilege(name: str) -> sql.Composable:
 
 def _trusted(text: str) -> sql.Composable:
     """Text that the server quoted (format's %I), or that a list above holds: the only two sorts that come here."""
-    return sql.SQL(text)  # type: ignore[arg-type]
+    return sql.SQL(text)
 
 
 def _set(session: Connection, setting: Setting) -> None:

@@ -108,7 +108,7 @@ async def _take(target: asyncpg.Connection, job: ChunkJob) -> Copied | None:
     """Prove that the run is ours, then take the marker; what an earlier marker says when there is one (T3)."""
     if len(await target.fetch(job.claim)) != 1:
         raise RunnerConflictError(
-            f"another runner took over run {job.run_id}; {job.chunk.name} was not touched",
+            f"another runner took over run {job.run_id}; {job.chunk.name} was not copied",
             hint="Let the other runner finish, or stop it and run the same command again.",
         )
     taken = await target.fetch(_statement("copy_mark_take"), job.run_id, job.chunk.name, job.epoch, job.chunk.storage)
@@ -128,6 +128,14 @@ async def _empty(target: asyncpg.Connection, job: ChunkJob) -> None:
     chunk = job.chunk
     names = {"only": sql.SQL("" if chunk.tree else "ONLY "), "table": _table(chunk)}
     await target.execute(_text(sql.SQL("LOCK TABLE {only}{table} IN ACCESS EXCLUSIVE MODE").format(**names)))
+    # T13, T21: a trigger or a rule would change rows on their way, a foreign key would refuse the TRUNCATE.
+    guards = await target.fetch(_statement("copy_guards"), _text(_table(chunk)))
+    if guards:
+        raise TargetError(
+            f"table {guards[0]['name']} on the target has triggers, rules, row security or foreign keys already; rows "
+            "copied now might not arrive as they are",
+            hint="Nothing was touched. Give the run an empty database.",
+        )
     if await target.fetchval(_text(sql.SQL("SELECT EXISTS (SELECT FROM {only}{table})").format(**names))):
         raise TargetNotEmptyError(
             f"table {chunk.name} on the target holds rows that this run did not copy",

@@ -22,7 +22,7 @@ from pgcutover.planning.tasks import Mark
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyTarget:
-    """One run's view of the target. `claim` returns one row while the run is ours, and holds that row's lock."""
+    """One run's view of the target. `claim` is the run record's `cas_sql`: no row once another runner took over."""
 
     server: Server
     run_id: str
@@ -31,7 +31,9 @@ class CopyTarget:
     def prepare(self) -> None:
         """Make the tables of markers; again is harmless."""
         with self.server.session("markers") as session:
+            session.execute("BEGIN READ WRITE")
             session.execute(query("copy_markers"))
+            session.execute("COMMIT")
 
     def version(self) -> int:
         """As server_version_num."""

@@ -74,7 +74,7 @@ HINTS: Mapping[str, str] = {
     "max_locks_per_transaction": "There are more tables than locks: raise max_locks_per_transaction on the target.",
     "No space left on device": "The disk is full: raise the storage, then run the same command again.",
     "unrecognized configuration parameter": "The program is newer than the server; install the server's version.",
-    "lock timeout": "Somebody holds a table with ALTER TABLE or the like: let that end, then run the command again.",
+    "statement timeout": "Somebody holds a table with ALTER TABLE or the like: let that end, then run the command again.",
     "attr_ver": "The pg_dump used does not fit the source: install the source's own version.",
     "pg_attver": "The pg_dump used does not fit the source: install the source's own version.",
     "SSL": "TLS could not be agreed: check the CA bundle and that the host name is the one in the certificate.",
@@ -279,10 +279,11 @@ def _connection(
     environment = _bare()
     # libpq has no variables for these; with a name of the database in it, it must be in argv anyway.
     conninfo = {"keepalives_interval": "10", "keepalives_count": "6"}
-    timeouts = {name: "0" for name, since in TIMEOUTS.items() if server_version >= since}
+    fixed = {name: "0" for name, since in TIMEOUTS.items() if server_version >= since}
+    fixed["default_transaction_read_only"] = "off"
     given = parameters.pop("options", "")
     environment["PGOPTIONS"] = " ".join(
-        [given, *(f"-c {name}={_escaped(value)}" for name, value in {**timeouts, **settings}.items())]
+        [given, *(f"-c {name}={_escaped(value)}" for name, value in {**fixed, **settings}.items())]
     ).strip()
     for name, value in parameters.items():
         if name in VARIABLES:

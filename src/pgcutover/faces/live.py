@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from rich.console import Console, Group, RenderableType
@@ -22,7 +22,7 @@ from rich.text import Text
 
 from pgcutover.faces.figures import clock, duration
 from pgcutover.faces.progress import CopyProgress, ProgressSource, Watch, sentence
-from pgcutover.faces.render.plan import POINT_OF_NO_RETURN
+from pgcutover.faces.wording import POINT_OF_NO_RETURN
 from pgcutover.planning.plan import Plan, PlannedStep
 from pgcutover.running.journal import Event
 from pgcutover.running.state import Move
@@ -200,7 +200,7 @@ class JsonLines(Watcher):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._log: Any = structlog.wrap_logger(
-            structlog.WriteLogger(console.file), processors=[structlog.processors.JSONRenderer()]
+            structlog.WriteLogger(cast(TextIO, console.file)), processors=[structlog.processors.JSONRenderer()]
         )
 
     def _begin(self, event: Event) -> None:

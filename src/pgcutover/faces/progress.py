@@ -11,12 +11,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from pgcutover.faces.figures import count, counted, duration, listed, rate, size
+from pgcutover.faces.figures import count, counted, duration, rate, size
+from pgcutover.facts.names import TableName
 
 POLL_S = 1.0
 WINDOW_S = 20.0
 """Over which the rate is taken: shorter jumps with every large table's end, longer is stale."""
 SHOWN_BUILDS = 2
+
+
+class Build(Protocol):
+    """An index being built; `share` is how much of the present phase is done, from 0 to 1."""
+
+    @property
+    def table(self) -> TableName: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def share(self) -> float: ...
 
 
 class CopyProgress(Protocol):
@@ -33,9 +45,7 @@ class CopyProgress(Protocol):
     @property
     def tables_total(self) -> int: ...
     @property
-    def index_builds(self) -> Sequence[str]:
-        """Indexes being built at this moment, a phrase each."""
-        ...
+    def builds(self) -> Sequence[Build]: ...
 
 
 ProgressSource = Callable[[], CopyProgress | None]
@@ -102,7 +112,7 @@ class Watch:
 
 
 def sentence(progress: CopyProgress, pace: Pace) -> str:
-    """1.2 GB of 41.2 GB, 3,400,000 rows, 5 of 43 tables, 95.1 MB/s, 7 min 01 s left; building orders_pkey."""
+    """1.2 GB of 41.2 GB, 3,400,000 rows, 5 of 43 tables, 95.1 MB/s, 7 min 01 s left; index on orders: sorting 40 %."""
     words = [
         f"{size(progress.bytes_done)} of {size(progress.bytes_total)}",
         f"{count(progress.rows_done)} rows",
@@ -111,12 +121,10 @@ def sentence(progress: CopyProgress, pace: Pace) -> str:
     left = pace.left_s(progress.bytes_total - progress.bytes_done)
     words += [rate(pace.bytes_per_s, 1.0)] if pace.bytes_per_s else []
     words += [f"{duration(left)} left"] if left else []
-    return ", ".join(words) + builds(progress.index_builds)
+    return ", ".join(words) + _building(progress.builds)
 
 
-def builds(names: Sequence[str]) -> str:
-    """; building two by name and how many more."""
-    if not names:
-        return ""
-    more = f" and {len(names) - SHOWN_BUILDS} more" if len(names) > SHOWN_BUILDS else ""
-    return f"; building {listed(list(names[:SHOWN_BUILDS]))}{more}"
+def _building(builds: Sequence[Build]) -> str:
+    named = [f"index on {b.table.name}: {b.phase} {b.share:.0%}" for b in builds[:SHOWN_BUILDS]]
+    more = [f"{len(builds) - SHOWN_BUILDS} more"] if len(builds) > SHOWN_BUILDS else []
+    return "".join(f"; {words}" for words in named + more)

@@ -15,6 +15,9 @@ USABLE = frozenset({"available", "backing-up", "storage-optimization", "configur
 """Statuses in which an instance serves; botocore's own waiter knows only the first.
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html"""
 
+CHANGEABLE = frozenset({"available", "storage-optimization"})
+"""Statuses in which RDS accepts a change; in the other usable ones it answers InvalidDBInstanceState."""
+
 Tags = Mapping[str, str]
 Value = tuple[str, str]
 """A parameter's name and value, as the API writes them: integers in the parameter's own unit, booleans 0 and 1."""
@@ -129,6 +132,10 @@ class Instance:
     @property
     def usable(self) -> bool:
         return self.status in USABLE and bool(self.host)
+
+    @property
+    def changeable(self) -> bool:
+        return self.status in CHANGEABLE and bool(self.host)
 
     @property
     def pending_reboot(self) -> bool:

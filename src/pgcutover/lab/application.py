@@ -107,14 +107,14 @@ class _Requests(BaseHTTPRequestHandler):
     server: _Web
     timeout = IDLE_LIMIT_S
 
-    def do_POST(self) -> None:  # noqa: N802  (http.server's name)
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/orders":
             self._answer(lambda: (201, write_order(self.server.sessions, json.loads(body))))
         else:
             self._send(404, {"error": "not found"})
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         if self.path == "/health":
             self._answer(self._health)
         elif self.path.startswith("/orders/"):

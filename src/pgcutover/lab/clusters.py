@@ -33,6 +33,8 @@ WAIT_S = 60
 START_ATTEMPTS = 5
 PORTS = (15000, 29999)
 """Below the kernel's ephemeral range (32768 and up), where any outgoing connection could take the port first."""
+OWN_SETTINGS = "lab.conf"
+"""In the data directory, included last: port, sockets and `Cluster.settings`."""
 BUNDLED = MappingProxyType({16: "pginstall", 18: "pginstall18"})
 SETTINGS = MappingProxyType(
     {
@@ -133,7 +135,10 @@ def _as_server(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class Cluster:
-    """One server. Made by `initdb` or `follow`, once; then started and stopped as often as wished."""
+    """One server. Made by `initdb` or `follow`, once; then started and stopped as often as wished.
+
+    An object for a directory that already holds a cluster finds its port there, but not its settings.
+    """
 
     def __init__(
         self,
@@ -150,7 +155,7 @@ class Cluster:
         self.settings: dict[str, str] = {**SETTINGS, **(settings or {})}
         self.socket_dir = _socket_directory(self.directory)
         self._given_port = port
-        self._port = port or free_port()
+        self._port = port or self._configured_port() or free_port()
 
     @property
     def port(self) -> int:
@@ -193,7 +198,7 @@ class Cluster:
         )
         self._write_own("pg_hba.conf", RULES)
         with (self.data / "postgresql.conf").open("a") as file:
-            file.write("\ninclude 'lab.conf'\n")
+            file.write(f"\ninclude '{OWN_SETTINGS}'\n")
         self._write_settings()
 
     def follow(self, primary: "Cluster", slot: str) -> None:
@@ -291,6 +296,14 @@ class Cluster:
                     "reach this path: choose a place whose parent directories everybody may enter.",
                 )
 
+    def _configured_port(self) -> int | None:
+        """Of a cluster that an earlier object made."""
+        try:
+            lines = (self.data / OWN_SETTINGS).read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        return next((int(line.split("'")[1]) for line in lines if line.startswith("port = ")), None)
+
     def _write_settings(self) -> None:
         fixed = {
             "port": str(self.port),
@@ -299,7 +312,7 @@ class Cluster:
             "unix_socket_permissions": "0700",
         }
         lines = (f"{name} = '{_quoted(value)}'\n" for name, value in {**self.settings, **fixed}.items())
-        self._write_own("lab.conf", "".join(lines))
+        self._write_own(OWN_SETTINGS, "".join(lines))
 
     def _write_own(self, name: str, text: str) -> None:
         path = self.data / name

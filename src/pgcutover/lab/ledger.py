@@ -11,14 +11,16 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgcutover.errors import RefusedError, TargetError
 from pgcutover.lab import orders, stray
-from pgcutover.lab.heroku.state import estate_file
+from pgcutover.lab.heroku.state import SLUG, estate_file
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.promises import Entry, Kind, Op, read
 
@@ -56,7 +58,8 @@ def check(layout: LabLayout) -> dict[str, Any]:
     """
     entries = read(layout.ledger)
     estate = _estate(layout)
-    rows_of = {app: _rows(url) for app, url in _urls(estate, entries).items()}
+    slug = layout.heroku / SLUG
+    rows_of = {app: _rows(url, slug) for app, url in _urls(estate, entries).items()}
     # Read again: a delete that began after the first reading may have reached the database before we looked there.
     intended = {
         entry.write.token for entry in read(layout.ledger) if entry.write is not None and entry.write.op is Op.DELETE
@@ -203,16 +206,19 @@ def _urls(estate: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, str]
     return {name: found[DATABASE_VARIABLE] for name, found in config.items() if found.get(DATABASE_VARIABLE)}
 
 
-def _rows(url: str) -> dict[str, Row]:
+def _rows(url: str, slug: Path) -> dict[str, Row]:
     found: dict[str, list[int]] = defaultdict(list)
+    place = conninfo_to_dict(url)
+    if place.get("sslrootcert"):
+        # The app's URL names a file of its slug, relative to where its dynos run.
+        place["sslrootcert"] = str(slug / str(place["sslrootcert"]))
     try:
-        with orders.connect(url, name="lab check") as session:
-            for token, version in session.execute("SELECT token::text, version FROM ledger_entries"):
+        with orders.connect(make_conninfo("", **place), name="lab check") as session:
+            for token, version in session.execute("SELECT token::text, version FROM public.ledger_entries"):
                 found[token].append(version)
     except psycopg.Error as cause:
-        place = urlsplit(url)
         raise TargetError(
-            f"the database at {place.hostname}:{place.port} could not be read for the ledger: "
+            f"the database at {place.get('host')}:{place.get('port')} could not be read for the ledger: "
             f"{' '.join(str(cause).split())}",
             hint="The lab must be up, and the app's DATABASE_URL right.",
         ) from cause

@@ -69,7 +69,8 @@ def enter(connection: psycopg.Connection, token: str, *, app: str, kind: str) ->
 
 def record_event(connection: psycopg.Connection, token: str, *, account: int) -> None:
     connection.execute(
-        "INSERT INTO events (account_id, kind, payload) VALUES (%s, 'order.seen', jsonb_build_object('token', %s::text))",
+        "INSERT INTO events (account_id, kind, payload) "
+        "VALUES (%s, 'order.seen', jsonb_build_object('token', %s::text))",
         [account, token],
     )
 

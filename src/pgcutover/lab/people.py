@@ -1,7 +1,7 @@
 """acme's users: they place, change, cancel and look up orders through the router, about ten times a second.
 
 `python -m pgcutover.lab.people URL LEDGER_DIRECTORY APP`, or `People` as threads of another process. Only what was
-answered with 201 is promised. They see what users see: maintenance pages, errors, and silence until their patience ends.
+answered with 201 is promised. They see what users see: maintenance pages, errors, silence until their patience ends.
 """
 
 import http.client

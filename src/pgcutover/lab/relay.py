@@ -287,9 +287,9 @@ class _End(asyncio.BufferedProtocol):
         return self._running.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._running.passed(nbytes)
         if self.other is not None:
             self.other.write(bytes(self._running.buffer[:nbytes]))
-        self._running.passed(nbytes)
 
     def eof_received(self) -> None:
         return None

@@ -1,4 +1,4 @@
-"""The writer that nobody thought of: it has a copied URL of its own, and takes every way around read-only that is known.
+"""The writer that nobody thought of: it has a copied URL of its own and takes every known way around read-only.
 
 `STRAY_DATABASE_URL=… python -m pgcutover.lab.stray LEDGER_DIRECTORY JUDGED_IN`: writes to the database of that URL
 forever, reconnects forever, and promises what was acknowledged, as the app `stray`. JUDGED_IN is the app in whose

@@ -115,9 +115,15 @@ def _left_out(entry: TocEntry, made: Collection[str], heroku_triggers: Collectio
         return LeftOut(entry=entry, reason="the schema exists on the target", matters=False)
     if entry.kind == "COMMENT" and entry.label.startswith(("- EXTENSION ", "- EVENT TRIGGER ")):
         return LeftOut(entry=entry, reason="a comment on what is not made here", matters=False)
-    if entry.kind == "COMMENT" and any(entry.names("-", f"SCHEMA {schema}") for schema in made):
+    if entry.kind == "COMMENT" and any(_comments_on(entry, schema) for schema in made):
         return LeftOut(entry=entry, reason="a comment on a schema that is not made here", matters=True)
     return None
+
+
+def _comments_on(entry: TocEntry, schema: str) -> bool:
+    # With --quote-all-identifiers, pg_dump quotes here and nowhere else in the listing.
+    quoted = schema.replace('"', '""')
+    return entry.names("-", f"SCHEMA {schema}") or entry.names("-", f'SCHEMA "{quoted}"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

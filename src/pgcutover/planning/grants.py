@@ -18,6 +18,8 @@ USUAL: Mapping[str, frozenset[tuple[str, str, bool]]] = {
     "type": frozenset({(PUBLIC, "USAGE", False)}),
 }
 
+DEFAULTS_ON = frozenset({"TABLES", "SEQUENCES", "FUNCTIONS", "TYPES", "SCHEMAS"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Guarded:
@@ -69,5 +71,7 @@ def astray(wanted: Mapping[Guarded, Held], there: Mapping[Guarded, Held]) -> tup
 
 
 def unplaceable(wanted: Mapping[Guarded, Held], owner: str) -> tuple[Guarded, ...]:
-    """Defaults of another role than the target's owner: only that role may set them."""
-    return tuple(sorted(g for g in wanted if g.kind == "default" and g.owner != owner))
+    """Defaults that the target's owner cannot set: another role's, and those on large objects."""
+    return tuple(
+        sorted(g for g in wanted if g.kind == "default" and (g.owner != owner or g.object_sql not in DEFAULTS_ON))
+    )

@@ -130,7 +130,7 @@ def _used_again(built: TargetPlan, found: Instance, source: SourceFacts) -> tupl
         )
     if found.major != built.major:
         raise RefusedError(
-            f"instance {found.identifier} of an earlier run has PostgreSQL {found.major}, not {built.major}",
+            f"instance {found.identifier}, which pgcutover made, has PostgreSQL {found.major}, not {built.major}",
             hint=f'Set postgres = "{found.major}" under [target], or remove it: pgcutover destroy --target.',
         )
     refuse_small_disk(
@@ -145,7 +145,7 @@ def _used_again(built: TargetPlan, found: Instance, source: SourceFacts) -> tupl
         "storage_gb": found.storage_gb,
         "storage_type": found.storage_type,
     }
-    note = f"instance {found.identifier} of an earlier run is used again as it is: {found.instance_class}"
+    note = f"instance {found.identifier}, which pgcutover made, is used as it is: {found.instance_class}"
     return built.model_copy(update=same), [note]
 
 

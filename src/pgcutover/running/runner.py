@@ -16,6 +16,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from pgcutover.errors import (
     InterruptedRun,
     JournalError,
+    NotDoneError,
     NotUndoneError,
     PgcutoverError,
     RefusedError,
@@ -162,7 +163,7 @@ class Runner(Generic[W]):
             step.do(self._world, before)
             finding = step.verify(self._world, before)
         if finding.verdict is not Verdict.WHOLE:
-            error = PgcutoverError(
+            error = NotDoneError(
                 f"step {step.name} was done, but the world is {finding.verdict}{_detail(finding)}",
                 hint="Run the same command again to do it once more, or go back.",
             )
@@ -180,7 +181,7 @@ class Runner(Generic[W]):
         with self._failures(step, Move.FAIL_UNDO):
             step.undo(self._world, before)
             finding = step.verify(self._world, before)
-        if finding.verdict is not Verdict.ABSENT:
+        if finding.verdict is not Verdict.ABSENT and not finding.unchanged:
             error = NotUndoneError(
                 f"step {step.name} was undone, but the world is still {finding.verdict}{_detail(finding)}",
                 hint="Look at what is left, then run the same command again.",

@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     RETURNING = "returning"
     RETURNED = "returned"
     RETIRED = "retired"
+    REPLACED = "replaced"
 
     @property
     def phrase(self) -> str:
@@ -46,6 +47,7 @@ _PHRASES: Mapping[Outcome, str] = {
     Outcome.RETURNING: "going back; the application is closed",
     Outcome.RETURNED: "returned; the application runs on the old database",
     Outcome.RETIRED: "retired; pgcutover's scaffolding is gone",
+    Outcome.REPLACED: "replaced by a newer plan before anything moved",
 }
 
 

@@ -1,8 +1,7 @@
 """What the steps need of the outside world, as Protocols; the edges satisfy them and app.py joins the two."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from pgcutover.facts.estate import App, Attachment, Dyno, ProcessType, Release
 from pgcutover.facts.names import Secret
@@ -58,16 +57,16 @@ class NewUrl(Protocol):
     def app_url(self, *, sslmode: str) -> Secret: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Everything that a step may touch; the last four are typed where they are used."""
+class World(Protocol):
+    """The part of the world that the steps on Heroku's side touch; the other parts are in ports_*.py."""
 
-    heroku: Heroku
-    vault: Vault
-    notes: Notes
-    clock: Clock
-    access: NewUrl
-    source: Any
-    target: Any
-    aws: Any
-    copier: Any
+    @property
+    def heroku(self) -> Heroku: ...
+    @property
+    def vault(self) -> Vault: ...
+    @property
+    def notes(self) -> Notes: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def access(self) -> NewUrl: ...

@@ -5,7 +5,7 @@ Invariant: an entry's hash covers every other field of it, and the hash of the e
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -129,4 +129,15 @@ def note_of(entry: Entry) -> Note:
 
 def to_json(value: object) -> str:
     """Key order is kept, so that text read and written again hashes the same. Raises TypeError or ValueError."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """Read-only mappings and the like, which `Json` allows and the json module does not know."""
+    match value:
+        case Mapping():
+            return dict(value)
+        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
+            return list(value)
+        case _:
+            raise TypeError(f"a value of type {type(value).__name__} cannot be written")

@@ -12,8 +12,11 @@ SELECT DISTINCT l.pid,
   LEFT JOIN pg_roles AS r ON r.oid = a.usesysid
  WHERE l.locktype = 'relation' AND l.granted
    AND l.database = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
-   AND l.relation IN (SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                       WHERE format('%%I.%%I', n.nspname, c.relname) = ANY (%(tables)s))
+   AND l.relation IN (SELECT c.oid
+                        FROM pg_class AS c
+                        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                        JOIN unnest(%(schemas)s::text[], %(names)s::text[]) AS t (schema, name)
+                          ON t.schema = n.nspname AND t.name = c.relname)
    AND l.mode <> 'AccessShareLock'
    AND l.pid IS NOT NULL
    AND l.pid <> %(holder)s

@@ -10,14 +10,14 @@ CREATE TABLE IF NOT EXISTS pgcutover.run (
 );
 -- One row from before the fence's first touch until it is lowered: what to put back, also as SQL for a person with psql.
 CREATE TABLE IF NOT EXISTS pgcutover.fence (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     recorded jsonb NOT NULL,
     undo_sql text NOT NULL,
     raised_at timestamptz
 );
 -- One row on a target: since when it is closed to writes, and when it was last opened.
 CREATE TABLE IF NOT EXISTS pgcutover.gate (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     closed_at timestamptz,
     opened_at timestamptz
 );

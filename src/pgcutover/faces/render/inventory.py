@@ -1,56 +1,32 @@
 """What is there today: the applications on Heroku and the database that they use. Nothing is judged here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgcutover.faces.figures import NONE, count, counted, listed, money, server_version, size
+from pgcutover.app.estate import AppEstate, Estate
+from pgcutover.app.planner import Stock
+from pgcutover.faces.figures import count, counted, listed, server_version, size
 from pgcutover.faces.render.parts import facts, heading, lines, row, table
-from pgcutover.facts.estate import Addon, AddonPlan, App, Attachment, Credential, HerokuDatabase, ProcessType
+from pgcutover.facts.estate import App
 from pgcutover.facts.inventory import DatabaseInventory
-from pgcutover.planning.moves import VariableMove
+from pgcutover.planning.moves import AppMoves
 
 LARGEST_TABLES = 15
 """More than a screen of tables is read by nobody; the rest is summed up, and `--json` has them all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppStock:
-    """One listed application."""
-
-    app: App
-    attachments: tuple[Attachment, ...]
-    formation: tuple[ProcessType, ...]
-    variables: tuple[VariableMove, ...]
-    """Config vars that name the old database."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stock:
-    """Everything that `inventory` shows. `database` is None when only Heroku was asked."""
-
-    environment: str
-    apps: tuple[AppStock, ...]
-    leader: Addon
-    followers: tuple[Addon, ...]
-    heroku: HerokuDatabase | None
-    plan: AddonPlan | None
-    credentials: tuple[Credential, ...]
-    database: DatabaseInventory | None
-
-
 def inventory(stock: Stock) -> RenderableType:
     """Apps first, then the database, its largest tables, and what stands in the way."""
-    parts: list[RenderableType] = [heading(f"Inventory of {stock.environment}")]
-    for app in stock.apps:
-        parts += [Text(), heading(app.app.name, _place(app.app)), facts(_app(app))]
-    parts += [Text(), heading(stock.leader.name, _price(stock)), facts(_addon(stock))]
-    if stock.database is not None:
-        parts += [facts(_database(stock.database)), Text(), *_tables(stock.database)]
-        parts += [Text(), *_blockers(stock.database)]
+    estate, database = stock.estate, stock.database
+    parts: list[RenderableType] = []
+    for entry, moves in zip(estate.apps, estate.moves(), strict=True):
+        parts += [heading(entry.app.name, _place(entry.app)), facts(_app(entry, moves)), Text()]
+    leader = estate.leader
+    parts += [heading(leader.name, f"{leader.plan}, {leader.state}, billed to {leader.billing_app}")]
+    parts += [facts([*_addon(estate), *_database(database)]), Text(), *_tables(database), Text(), *_blockers(database)]
     return Group(*parts)
 
 
@@ -59,27 +35,21 @@ def _place(app: App) -> str:
     return f"{app.region}, {app.generation}{space}{', maintenance mode is on' if app.maintenance else ''}"
 
 
-def _app(stock: AppStock) -> Iterator[tuple[str, str]]:
-    yield "Formation", listed([f"{p.type}={p.quantity}{f' {p.size}' if p.size else ''}" for p in stock.formation])
-    for number, attachment in enumerate(stock.attachments):
+def _app(entry: AppEstate, moves: AppMoves) -> Iterator[tuple[str, str]]:
+    yield "Formation", listed([f"{p.type}={p.quantity}{f' {p.size}' if p.size else ''}" for p in entry.formation])
+    for number, attachment in enumerate(entry.attachments):
         through = f" ({attachment.namespace})" if attachment.namespace else ""
         yield "" if number else "Attached", f"{attachment.name} -> {attachment.addon}{through}"
-    for number, move in enumerate(stock.variables):
+    for number, move in enumerate(moves.variables):
         owner = f"owned by attachment {move.attachment}" if move.attachment else "a copied URL"
         yield "" if number else "URL in", f"{move.variable}, {owner}"
 
 
-def _price(stock: Stock) -> str:
-    price = money(stock.plan.price_usd_per_month) if stock.plan else NONE
-    return f"{stock.leader.plan}, {price}, {stock.leader.state}, billed to {stock.leader.billing_app}"
-
-
-def _addon(stock: Stock) -> Iterator[tuple[str, str]]:
-    yield "Followers", listed([f"{a.name} ({a.plan})" for a in stock.followers])
-    yield "Credentials", listed([f"{c.name} ({c.state})" for c in stock.credentials])
-    if stock.heroku is not None:
-        for name, values in stock.heroku.info:
-            yield name[:11], listed(list(values))
+def _addon(estate: Estate) -> Iterator[tuple[str, str]]:
+    yield "Followers", listed([f"{a.name} ({a.plan})" for a in estate.followers])
+    others = sorted({a.app for a in estate.attachments} - {e.app.name for e in estate.apps})
+    if others:
+        yield "Also used by", listed(others)
 
 
 def _database(found: DatabaseInventory) -> Iterator[tuple[str, str]]:

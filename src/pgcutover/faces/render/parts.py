@@ -22,7 +22,7 @@ STATE_STYLES = {
     StepState.UNDOING: "yellow",
     StepState.UNDONE: "yellow",
 }
-LABEL_WIDTH = 11
+LABEL_WIDTH = 12
 
 
 def heading(words: str, aside: str = "") -> Text:
@@ -39,9 +39,9 @@ def facts(pairs: Iterable[tuple[str, str]], *, label_width: int = LABEL_WIDTH) -
     return grid
 
 
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
+def table(*columns: str, right: Sequence[str] = (), head: bool = True) -> Table:
     """A table with one line under its head; columns named in `right` hold numbers."""
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", safe_box=True)
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", show_header=head)
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgcutover.faces.figures import NONE, count, counted, duration, listed, moment, rate, size
-from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
+from pgcutover.faces.figures import NONE, count, counted, duration, moment
 from pgcutover.faces.render.parts import facts, heading, line, lines, row, state, table
-from pgcutover.faces.render.plan import DIGEST_DIGITS, POINT_OF_NO_RETURN
-from pgcutover.running.state import StepState
-from pgcutover.steps.history import Outcome, RunSummary, StepSummary, TableProof
+from pgcutover.faces.wording import (
+    DIGEST_DIGITS,
+    POINT_OF_NO_RETURN,
+    VERDICTS,
+    copied_sentence,
+    outage_sentences,
+    proof_sentence,
+    standing,
+)
+from pgcutover.steps.history import RunSummary, StepSummary, TableProof
 
-ON_TARGET = frozenset({Outcome.LIFTED, Outcome.MOVED, Outcome.RETIRED})
-OPEN_AGAIN = ON_TARGET | {Outcome.RETURNED}
-CHANGED = frozenset({StepState.DONE, StepState.DOING, StepState.FAILED, StepState.UNDOING})
-VERDICTS = {True: "equal", False: "DIFFERENT", None: "could not verify"}
 VERDICT_STYLES = {True: "green", False: "bold red", None: "bold yellow"}
 
 
@@ -52,68 +54,27 @@ def comparison(tables: Sequence[TableProof], differences: Sequence[str] = ()) ->
     return Group(*parts)
 
 
-def proof_sentence(tables: Sequence[TableProof]) -> str:
-    """12 tables equal; 1 different; 1 could not be verified."""
-    if not tables:
-        return "nothing has been compared yet"
-    found = {verdict: sum(t.equal is verdict for t in tables) for verdict in VERDICTS}
-    words = [f"{counted(found[True], 'table')} equal"]
-    words += [f"{found[False]} different"] if found[False] else []
-    words += [f"{found[None]} could not be verified"] if found[None] else []
-    return "; ".join(words)
-
-
-def standing(summary: RunSummary) -> Iterator[str]:
-    """Who runs on which database, and what is still there, one sentence each."""
-    decisions, states = summary.plan.decisions, {s.name: s.state for s in summary.steps}
-    source, target = decisions.source, decisions.target
-    new = f"{target.instance} ({target.region}), database {target.database}"
-    for app in decisions.apps:
-        named = listed([move.variable for move in app.moves.variables], "no variable")
-        if states.get("switch") is StepState.DONE:
-            yield f"{app.moves.app}: {named} set to the new database, {new}"
-        else:
-            yield f"{app.moves.app}: {named} as before the move, {source.addon}"
-    if summary.outcome not in OPEN_AGAIN and states.get(USERS_FROM) in CHANGED:
-        yield "the application is closed: users see the maintenance page"
-    if states.get(DATABASE_FROM) is StepState.DONE:
-        yield f"{source.addon} is fenced: it takes no writes until rollback or retire; it is still there and billed"
-    elif states.get(DATABASE_FROM) in CHANGED:
-        yield f"{source.addon} may be fenced in part: run the same command again, or roll back"
-    if any(s.state in CHANGED and s.phase == "prepare" for s in summary.steps):
-        yield f"{target.instance} stays: no command but destroy --target deletes it"
-
-
 def _headline(summary: RunSummary) -> RenderableType:
-    run = f", run {summary.run}" if summary.run else ""
-    return heading(f"{summary.environment}: {summary.phrase}", f"plan {summary.plan.digest[:DIGEST_DIGITS]}{run}")
+    return heading(f"{summary.environment}: {summary.phrase}")
 
 
 def _about(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    yield "Opened", moment(summary.opened_at)
+    run = f", run {summary.run}" if summary.run else ", not run yet"
+    yield "Plan", f"{summary.plan.digest[:DIGEST_DIGITS]}{run}"
+    if summary.opened_at:
+        yield "Opened", moment(summary.opened_at)
     if summary.ended_at:
         yield "Ended", moment(summary.ended_at)
     if summary.outage.users_s is not None or summary.outage.database_s is not None:
-        yield from _outages(summary)
-    for sentence in summary.people:
-        yield "Who", sentence
-
-
-def _outages(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    estimates = {s.name: s.estimated_s for s in summary.steps if s.estimated_s is not None}
-    for label, actual, since in (
-        ("Users waited", summary.outage.users_s, USERS_FROM),
-        ("No writes", summary.outage.database_s, DATABASE_FROM),
-    ):
-        yield label, f"{duration(actual)} (planned: {spoken(planned_outage(summary.plan, estimates, since=since))})"
+        yield from outage_sentences(summary)
+    for number, sentence in enumerate(summary.people):
+        yield "" if number else "Who", sentence
 
 
 def _figures(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    yield from _outages(summary)
-    copy_s = next((s.actual_s for s in summary.steps if s.name == "copy"), None)
-    if summary.rows or summary.bytes:
-        speed = rate(summary.bytes, copy_s)
-        yield "Copied", f"{count(summary.rows)} rows, {size(summary.bytes)} in {duration(copy_s)} ({speed})"
+    yield from outage_sentences(summary)
+    if copied := copied_sentence(summary):
+        yield "Copied", copied
 
 
 def _steps(summary: RunSummary) -> Iterator[RenderableType]:

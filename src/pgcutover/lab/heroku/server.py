@@ -31,7 +31,7 @@ from pgcutover.lab.heroku.pooler import Pooler
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.router import Router
 from pgcutover.lab.heroku.slots import Surroundings
-from pgcutover.lab.heroku.state import Estate
+from pgcutover.lab.heroku.state import SLUG, Estate
 from pgcutover.lab.layout import HerokuServer, LabLayout
 
 START_LIMIT_S = 30
@@ -152,7 +152,7 @@ class HerokuLab:
         return estate
 
     def _slug(self) -> Path:
-        slug = self.layout.heroku / "slug"
+        slug = self.layout.heroku / SLUG
         bundle = slug / SLUG_CA_BUNDLE
         bundle.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._ca_bundle, bundle)

@@ -33,6 +33,10 @@ from pgcutover.lab.layout import LabLayout
 Record = TypeVar("Record", App, AddOn, Release)
 
 
+SLUG = "slug"
+"""Below the lab's Heroku directory: what every dyno finds in its working directory."""
+
+
 def estate_file(layout: LabLayout) -> Path:
     return layout.heroku / "platform.json"
 

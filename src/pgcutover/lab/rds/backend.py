@@ -24,6 +24,10 @@ from pgcutover.lab.rds.versions import resolve
 SHUT = frozenset({"stopped", "failed", "incompatible-parameters", "incompatible-network", "storage-full"})
 """An instance in one of these can be deleted though it is not available."""
 MASK = "****"
+UNCHANGING = frozenset(
+    {"db_instance_identifier", "apply_immediately", "engine", "engine_version", "allow_major_version_upgrade"}
+)
+"""What else ModifyDBInstance may say here."""
 
 Request = Mapping[str, Any]
 
@@ -84,10 +88,11 @@ class Backend(Snapshots):
         if not replica.is_replica:
             raise RDSClientError("InvalidDBInstanceState", "DB Instance is not a read replica.")
         self.check_available(replica)
-        self.instance(str(replica.source_db_instance_identifier)).remove_replica(replica)
+        primary = self.instance(str(replica.source_db_instance_identifier))
+        primary.remove_replica(replica)
         replica.is_replica, replica.source_db_instance_identifier = False, None
         replica.backup_retention_period = int(db_kwargs.get("backup_retention_period") or 1)
-        replica.worker.submit(lambda: life.promote(replica))
+        replica.worker.submit(lambda: life.promote(replica, primary))
         return replica
 
     def modify_db_instance(self, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> DBInstance:
@@ -164,7 +169,7 @@ class Backend(Snapshots):
             raise InvalidParameterCombination(
                 "Cannot delete protected DB Instance, please disable deletion protection and try again."
             )
-        if instance.status not in SHUT:  # A8
+        if instance.status not in SHUT:  # A11
             self.check_available(instance)
         final = self._final_snapshot(instance, final_db_snapshot_identifier, bool(skip_final_snapshot))
         if delete_automated_backups:
@@ -204,12 +209,15 @@ class Backend(Snapshots):
                 f"Creating read replicas for source instance with engine {rules.ENGINE} where "
                 "ManageMasterUserPassword is enabled is not supported"
             )
-        if request.get("db_parameter_group_name"):  # A4
+        if request.get("db_parameter_group_name"):  # A1
             raise InvalidParameterCombination(
                 "A DB parameter group can't be specified for a read replica in the same Region."
             )
 
     def _check_modification(self, instance: Instance, request: Request) -> None:
+        unknown = request.keys() - CHANGES.keys() - AT_ONCE.keys() - UNCHANGING
+        if unknown:
+            raise InvalidParameterCombination(f"This lab cannot change {', '.join(sorted(unknown))}")
         if "engine_version" in request and resolve(request["engine_version"])[1] != instance.engine_version:
             raise InvalidParameterCombination(
                 f"Cannot upgrade {rules.ENGINE} from {instance.engine_version} to {request['engine_version']}"

@@ -122,7 +122,8 @@ class Catalogue:
         finally:
             cluster.stop()
             shutil.rmtree(cluster.directory, ignore_errors=True)
-        found = {row[0]: _parameter(*row) for row in rows if row[0] not in ABSENT}
+        # RDS writes TimeZone, DateStyle and IntervalStyle in lower case, as everything.
+        found = {row[0].lower(): _parameter(*row) for row in rows if row[0] not in ABSENT}
         found |= {own.name: own for own in RDS_OWN}
         return {name: replace(found[name], default=DEFAULTS.get(name, found[name].default)) for name in sorted(found)}
 
@@ -145,7 +146,7 @@ def _parameter(
     elif lowest and highest:
         allowed = f"{lowest}-{highest}"
     return Parameter(
-        name=name,
+        name=name.lower(),
         description=f"({unit}) {description}" if unit else description,
         data_type="list" if name in LISTS else DATA_TYPES[vartype],
         static=context == "postmaster",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pgcutover.lab.rds.instances import IN_SYNC, PENDING_REBOOT, Instance, Secret
+from pgcutover.lab.rds.instances import IN_SYNC, PENDING_REBOOT, Instance, Secret, certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def _set(attribute: str) -> Callable[[Instance, Any], None]:
 def _set_certificate(instance: Instance, value: str) -> None:
     with instance.site.lock:
         instance.ca_certificate_identifier = value
-        instance.certificate_details = {"CAIdentifier": value}
+        instance.certificate_details = certificate(value)
 
 
 def _attach_group(instance: Instance, name: str) -> None:
@@ -47,7 +47,7 @@ def _attach_group(instance: Instance, name: str) -> None:
         # Even dynamic values of another group count only after a reboot.
         # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/parameter-groups-overview.html
         same = instance.attached_group == instance.booted_group
-        instance.apply_status = IN_SYNC if same else PENDING_REBOOT
+        instance.follow_group(IN_SYNC if same else PENDING_REBOOT)
 
 
 def _set_password(instance: Instance, password: str) -> None:

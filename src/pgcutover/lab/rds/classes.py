@@ -18,7 +18,7 @@ class InstanceClass:
 
     @property
     def usable_memory_bytes(self) -> int:
-        """What `DBInstanceClassMemory` stands for: the memory less what the system and RDS itself take (A9)."""
+        """What `DBInstanceClassMemory` stands for: the memory less what the system and RDS itself take (A12)."""
         doublings = min(max(math.log2(self.memory_gib), 0.0), 4.0)
         share = 0.73 + (0.96 - 0.73) * doublings / 4.0
         return int(self.memory_gib * 2**30 * share)

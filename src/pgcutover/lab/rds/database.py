@@ -184,6 +184,8 @@ class Database:
         """Kill every process of the server, then start it: it recovers as from a power cut."""
         self.cluster.kill()
         self.cluster.start()
+        if self.relay is not None:
+            self.relay.upstream_port = self.cluster.port
 
     def stop(self) -> None:
         """Also when never made, or already stopped."""

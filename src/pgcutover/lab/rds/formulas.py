@@ -92,7 +92,7 @@ class _Reader:
             self._expect("(")
             inner = self._product()
             self._expect(")")
-            return int(math.log2(inner)) if inner >= 1 else 0  # A10
+            return int(math.log2(inner)) if inner >= 1 else 0  # A13
         if token in VARIABLES:
             return self._variables[token]
         return self._integer(token)

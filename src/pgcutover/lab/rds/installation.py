@@ -47,10 +47,12 @@ def extensions(major: int) -> frozenset[str]:
 
 def _build(origin: Path, building: Path) -> None:
     share = Path("share") / "postgresql"
-    (building / "bin").mkdir(parents=True)
+    for directory in ("", "bin", "share", share, share / "extension"):
+        (building / directory).mkdir()
+        # Whatever our umask is: the servers run as somebody else.
+        (building / directory).chmod(0o755)
     shutil.copy(origin / "bin" / "postgres", building / "bin" / "postgres")
     (building / "lib").symlink_to(origin / "lib")
-    (building / share / "extension").mkdir(parents=True)
     for path in (origin / share).iterdir():
         if path.name != "extension":
             (building / share / path.name).symlink_to(path)
@@ -58,5 +60,6 @@ def _build(origin: Path, building: Path) -> None:
         ours = building / share / "extension" / path.name
         if path.suffix == ".control":
             ours.write_text(f"{path.read_text().rstrip()}\ntrusted = true\n")
+            ours.chmod(0o644)
         else:
             ours.symlink_to(path)

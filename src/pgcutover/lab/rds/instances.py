@@ -11,11 +11,11 @@ import sys
 import traceback
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.rds.models import DBInstance, DBParameterGroup, MasterUserSecret
 
-from pgcutover.errors import ToolError
 from pgcutover.lab.rds import parameters
 from pgcutover.lab.rds.classes import CLASSES
 from pgcutover.lab.rds.events import happened
@@ -46,6 +46,10 @@ ROUND_TRIP = {
 EngineLifecycleSupport: the default enrols in paid Extended Support."""
 
 
+class UnfitParametersError(Exception):
+    """The server does not start with the parameter group's values."""
+
+
 class Secret(MasterUserSecret):
     """A managed master password with the real user name and a real password in it."""
 
@@ -55,6 +59,11 @@ class Secret(MasterUserSecret):
 
     def _generate_secret_string(self) -> str:
         return json.dumps({"username": self.resource.master_username, "password": self.password})
+
+
+def certificate(authority: str) -> dict[str, Any]:
+    """CertificateDetails: a server certificate is good for a year and renewed by RDS itself."""
+    return {"CAIdentifier": authority, "ValidTill": datetime.now(UTC) + timedelta(days=365)}
 
 
 class Instance(DBInstance):
@@ -81,13 +90,16 @@ class Instance(DBInstance):
         self.performance_insights_enabled = bool(request.get("enable_performance_insights", False))
         self.dbi_resource_id = "db-" + "".join(secrets.choice(string.ascii_uppercase) for _ in range(26))
         self.status = "creating"
+        self.statuses = ["creating"]
+        """Every status so far, oldest first: what no client can poll fast enough to see."""
         self.failure = ""
         self.pending_modified_values: dict[str, Any] = {}
         self.deferred: dict[str, Any] = {}
-        self.certificate_details = {"CAIdentifier": self.ca_certificate_identifier}
+        self.certificate_details = certificate(self.ca_certificate_identifier)
         self.attached_group = self.db_parameter_groups()[0].name
         self.booted_group = self.attached_group
         self.apply_status = IN_SYNC
+        self.apply_statuses: list[str] = []
         self.applied: dict[str, str] = {}
         self.manage_master_user_password = managed
         if managed:
@@ -103,7 +115,7 @@ class Instance(DBInstance):
 
     @property
     def endpoint(self) -> dict[str, Any] | None:  # type: ignore[override]
-        """None until it has finished creating (A6)."""
+        """None until it has finished creating (A9)."""
         return {"Address": self.address, "Port": self.port, "HostedZoneId": "Z2R2ITUGPM61AM"} if self.port else None
 
     @property
@@ -159,12 +171,19 @@ class Instance(DBInstance):
         with self.site.lock:
             if self.status != DELETING:
                 self.status = status
+                self.statuses.append(status)
+
+    def follow_group(self, status: str) -> None:
+        """How the server stands to its parameter group."""
+        with self.site.lock:
+            self.apply_status = status
+            self.apply_statuses.append(status)
 
     def fail(self, failure: Exception) -> None:
         """What a job could not do: the status says so, the lab's log says why."""
         with self.site.lock:
             self.failure = str(failure)
-            self.enter("incompatible-parameters" if isinstance(failure, ToolError) and self.port else "failed")
+            self.enter("incompatible-parameters" if isinstance(failure, UnfitParametersError) else "failed")
         traceback.print_exception(failure, file=sys.stderr)
 
     def tell(self, message: str, *categories: str) -> None:

@@ -14,12 +14,19 @@ from moto.rds.models import DBSnapshot
 from pgcutover.errors import ToolError
 from pgcutover.lab.rds import parameters
 from pgcutover.lab.rds.changes import CHANGES
-from pgcutover.lab.rds.instances import APPLYING, AVAILABLE, IN_SYNC, PENDING_REBOOT, Instance
+from pgcutover.lab.rds.instances import (
+    APPLYING,
+    AVAILABLE,
+    IN_SYNC,
+    PENDING_REBOOT,
+    Instance,
+    UnfitParametersError,
+)
 
 CREATING_S = 150
 BACKUP_S = 20
 GRACE_S = 15
-"""How long the status stays at available after a call that will change it (A5): why waiters return too early."""
+"""How long the status stays at available after a call that will change it (A8): why waiters return too early."""
 REBOOT_S = 60
 APPLY_S = 5
 SNAPSHOT_S = 60
@@ -132,14 +139,14 @@ def _restart(instance: Instance) -> None:
         wanted = instance.wanted_settings(group)
     try:
         instance.database.restart(wanted)
-    except ToolError:
+    except ToolError as cause:
         with site.lock:
             instance.tell(f"The parameter group {group} keeps the DB instance from starting", "failure")
-        raise
+        raise UnfitParametersError(str(cause)) from cause
     with site.lock:
         instance.booted_group, instance.applied, instance.failure = group, wanted, ""
         # A parameter may have been edited while the server was down; the edit's own job says so next.
-        instance.apply_status = IN_SYNC
+        instance.follow_group(IN_SYNC)
         instance.tell("DB instance restarted", "availability")
 
 
@@ -149,18 +156,18 @@ def retune(instance: Instance) -> None:
     with site.lock:
         if instance.booted_group != instance.attached_group or instance.port is None:
             return
-        before_status, instance.apply_status = instance.apply_status, APPLYING  # A7
+        before = instance.apply_status
+        instance.follow_group(APPLYING)  # A10
         wanted, waiting = instance.wanted_settings(instance.attached_group), instance.waiting_for_reboot()
         now, held = parameters.in_force(wanted, instance.applied, waiting)
     if not instance.database.cluster.running:
-        with site.lock:
-            instance.apply_status = before_status
+        instance.follow_group(before)
         return
     with site.clock.lasting(APPLY_S):
         static = instance.database.apply(now)
     with site.lock:
         instance.applied = now
-        instance.apply_status = PENDING_REBOOT if static or held else IN_SYNC
+        instance.follow_group(PENDING_REBOOT if static or held else IN_SYNC)
         instance.tell("Updated the DB parameter group's values", "configuration change")
 
 
@@ -173,10 +180,11 @@ def snapshot(instance: Instance, record: DBSnapshot, directory: Path) -> None:
     instance.enter(AVAILABLE)
 
 
-def promote(instance: Instance) -> None:
+def promote(instance: Instance, primary: Instance) -> None:
     instance.enter("modifying")
     with instance.site.clock.lasting(REBOOT_S):
         instance.database.cluster.promote()
+        primary.database.drop_slot(slot_of(instance))
     with instance.site.lock:
         instance.tell("Promoted read replica to a stand-alone DB instance", "configuration change")
     if instance.backup_retention_period:
@@ -198,7 +206,7 @@ def start(instance: Instance) -> None:
         instance.database.start(wanted)
     with instance.site.lock:
         instance.applied, instance.booted_group = wanted, instance.attached_group
-        instance.apply_status = IN_SYNC
+        instance.follow_group(IN_SYNC)
         instance.tell("DB instance started", "notification")
     instance.enter(AVAILABLE)
 

@@ -2,7 +2,7 @@
 
 Pure: decides and computes, changes no group and no server. A group's own values are
 `{name: {"ParameterValue": …, "ApplyMethod": …}}`, as moto keeps them.
-Messages are those of the service as seen in public logs; where none was seen the code is right and the text ours.
+Messages are those of the service as seen in public logs (A14).
 """
 
 import re

@@ -1,7 +1,7 @@
 """What CreateDBInstance and ModifyDBInstance refuse. Pure: each function looks at a request and raises, or does not.
 
 A request is the API's, with snake_case names (`db_instance_class`). Messages are those of the service as seen in public
-logs; where none was seen the code is right and the text ours.
+logs (A14).
 """
 
 import re

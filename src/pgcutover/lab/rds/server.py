@@ -57,6 +57,10 @@ class RdsLab:
             raise UsageError("one RDS lab runs in this process already", hint="Stop it first.")
         try:
             self._site = Site(self._layout, self._ca, speed=self._speed)
+        except BaseException:
+            _seated.release()
+            raise
+        try:
             _seat(self._site)
             # Every call in the log would hide what matters there.
             logging.getLogger("werkzeug").setLevel(logging.WARNING)

@@ -1,8 +1,6 @@
 """What all instances of one lab's RDS share: its directory, authority, clock, catalogue, knobs and lock."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pgcutover.lab.layout import LabLayout
@@ -23,6 +21,7 @@ class Site:
 
     def __init__(self, layout: LabLayout, ca: CertificateAuthority, *, speed: float) -> None:
         self.layout = layout
+        self.ca = ca
         self.root: Path = layout.rds
         self.clock = Clock(speed)
         self.catalogue = Catalogue(self.root)
@@ -47,11 +46,6 @@ class Site:
     def forget(self, database: Database) -> None:
         with self.lock:
             self._databases.pop(database.directory, None)
-
-    @contextmanager
-    def every_database(self) -> Iterator[tuple[Database, ...]]:
-        with self.lock:
-            yield tuple(self._databases.values())
 
     def close(self) -> None:
         """Stop every server and relay; what they hold stays on disk."""

@@ -1,0 +1,49 @@
+# Every target needs only python3 (3.11 or later) and the package registries; the first one that runs makes .venv.
+# PYTHON chooses the interpreter, PYTEST and DEMO add options: make test PYTEST='-k fence'.
+
+PYTHON ?= python3
+PYTEST ?=
+DEMO ?=
+VENV := $(shell $(PYTHON) scripts/venv.py where)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.pgcutover-installed
+CHECKED := src tests scripts bench
+
+.PHONY: help demo test test-full check fmt bench install clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: install ## Move a live application from a local Heroku to a local RDS, and back.
+	$(BIN)/pgcutover demo $(DEMO)
+
+test: install ## Run the tests; they start their own PostgreSQL servers.
+	$(BIN)/python -m pytest $(PYTEST)
+
+test-full: install ## The tests with the long counts.
+	$(BIN)/python -m pytest --full $(PYTEST)
+
+check: install ## Lint, formatting, types, architecture.
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: install ## Format, and mend what can be mended.
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+bench: install ## Time a move in a lab, step by step.
+	$(BIN)/python -m bench
+
+install: $(STAMP) ## Make .venv and install everything into it.
+
+$(STAMP): pyproject.toml scripts/venv.py
+	@test -n "$(VENV)" || { echo "no place for the virtual environment"; exit 1; }
+	$(PYTHON) scripts/venv.py make
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean: ## Remove the virtual environment and everything that is made again.
+	rm -rf $(VENV) .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +

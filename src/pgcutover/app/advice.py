@@ -1,0 +1,39 @@
+"""What to type next, for every state that a run can be in."""
+
+from collections.abc import Mapping
+
+from pgcutover.steps.history import Outcome, RunSummary
+
+
+def next_steps(summary: RunSummary) -> tuple[str, ...]:
+    """Commands and advice, most useful first."""
+    env = f" --env {summary.environment}"
+    steps: Mapping[Outcome, tuple[str, ...]] = {
+        Outcome.PLANNED: (f"pgcutover prepare{env}", f"pgcutover migrate{env} (prepares too)"),
+        Outcome.PREPARING: (f"pgcutover prepare{env} (goes on where it stopped)",),
+        Outcome.PREPARED: (f"pgcutover migrate{env}", f"pgcutover rollback{env} (takes the preparation back)"),
+        Outcome.MOVING: (
+            f"pgcutover migrate{env} (goes on where it stopped)",
+            f"pgcutover rollback{env} (opens the application on the old database)",
+        ),
+        Outcome.STOPPED: (
+            f"pgcutover migrate{env} (goes on where it stopped)",
+            f"pgcutover rollback{env} (opens the application on the old database)",
+            "BREAK-GLASS.md (the same by hand)",
+        ),
+        Outcome.LIFTED: (f"pgcutover migrate{env} (does what is left)", f"pgcutover rollback{env}"),
+        Outcome.MOVED: (
+            f"pgcutover verify{env}",
+            f"pgcutover report{env}",
+            f"pgcutover retire{env} (when nobody wants to go back any more)",
+            f"pgcutover rollback{env} (leaves rows written since the lift behind, exported)",
+        ),
+        Outcome.RETURNING: (f"pgcutover rollback{env} (goes on where it stopped)", "BREAK-GLASS.md"),
+        Outcome.RETURNED: (
+            f"pgcutover plan{env} (to try again; it will use a new database)",
+            f"pgcutover destroy{env} --target {summary.plan.decisions.target.instance} (when its rows are not needed)",
+        ),
+        Outcome.RETIRED: ("nothing: destroy the old add-on when you are sure",),
+        Outcome.REPLACED: (f"pgcutover plan{env}",),
+    }
+    return steps[summary.outcome]

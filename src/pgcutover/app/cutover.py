@@ -1,0 +1,377 @@
+"""The use cases of a move: inventory, plan, prepare, migrate, verify, status, rollback, retire, destroy.
+
+Each opens what it needs, joins steps to edges, and gives back one value. What may follow what is decided by the journal
+and the plan, never here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from pgcutover.app.advice import next_steps
+from pgcutover.app.comparison import Comparison, compare_now
+from pgcutover.app.people import Ask, Question, confirmed_by
+from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
+from pgcutover.app.records import Records
+from pgcutover.app.session import RunSession, open_session, refuse_unopened
+from pgcutover.config import Config
+from pgcutover.edges.aws import Aws
+from pgcutover.edges.heroku import HerokuClient
+from pgcutover.edges.runrecord import drop_records
+from pgcutover.errors import (
+    CopyError,
+    FenceError,
+    InterruptedRun,
+    JournalError,
+    NotConfirmedError,
+    PgcutoverError,
+    RefusedError,
+    RunnerConflictError,
+    SourceError,
+    StalePlanError,
+    TargetError,
+    TargetNotEmptyError,
+)
+from pgcutover.planning.estimate import estimates
+from pgcutover.planning.plan import Plan, confirmation_code, differences
+from pgcutover.running.journal import Run
+from pgcutover.running.runner import Listener
+from pgcutover.steps.destroy import Destroyed, destroy
+from pgcutover.steps.history import Outcome, RunSummary, summarise
+
+BREAK_GLASS = "BREAK-GLASS.md"
+"""Written beside pgcutover.toml before the fence."""
+COPY_TRIES = 3
+COPY_PAUSE_S = 5.0
+"""A connection that broke is usually back a moment later; what was copied stays."""
+
+CLOSED = (
+    "The application is closed: run pgcutover migrate to go on, or pgcutover rollback to open it on the old database."
+)
+
+BreakGlass = Callable[..., str]
+
+
+class OnFailure(StrEnum):
+    """What a failure before the lift leads to."""
+
+    RETURN = "return"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """What retire removed, and what a person may now destroy."""
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+    may_destroy: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """The code that a colleague reads out, with the plan that it is for."""
+
+    name: str
+    code: str
+    plan: Plan
+
+
+class Cutover:
+    """One environment, for the length of one command."""
+
+    def __init__(self, config: Config, listener: Listener) -> None:
+        self._config, self._listener = config, listener
+        self._records = Records(config.state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in ("_heroku", "_aws"):
+            opened: Any = self.__dict__.get(name)
+            if opened is not None:
+                opened.close()
+
+    @cached_property
+    def _heroku(self) -> HerokuClient:
+        around = self._config.surroundings
+        return HerokuClient(self._config.token(), host=around.heroku_host, data_host=around.heroku_data_host)
+
+    @cached_property
+    def _aws(self) -> Aws:
+        return Aws(self._config.choices.target.region)
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def inventory(self) -> Stock:
+        """Read Heroku and the database; change nothing."""
+        return take_stock(self._heroku, self._config)
+
+    def plan(self) -> Planned:
+        """Take stock, decide, and keep the plan."""
+        planned = self._plan_now()
+        self._records.store_plan(planned.plan)
+        return planned
+
+    def read_plan(self, path: Path | None = None) -> Planned:
+        """A stored plan; see `Records.read_plan`."""
+        plan = self._records.read_plan(path)
+        return Planned(plan=plan, estimates=_estimates(plan))
+
+    def confirmation_code(self, path: Path | None) -> Code:
+        """The code for a plan, under the name of whoever's token this is."""
+        plan, name = self._records.read_plan(path), self._heroku.account_email()
+        return Code(name=name, code=confirmation_code(plan.digest, name), plan=plan)
+
+    def status(self) -> RunSummary:
+        """Where the newest run stands, or the newest plan when that was made after the run ended."""
+        run, plan = self._shown()
+        events, notes = self._records.history(run) if run is not None else ((), ())
+        summary = summarise(
+            environment=self._config.environment,
+            plan=plan,
+            run=run,
+            events=events,
+            notes=notes,
+            estimates=_estimates(plan),
+            next_steps=(),
+        )
+        return summary.model_copy(update={"next": next_steps(summary)})
+
+    def _shown(self) -> tuple[Run | None, Plan]:
+        run, newest = self._records.last_run(), self._records.newest_plan()
+        if run is None:
+            return None, self._records.read_plan(None)
+        if run.closed_at is not None and newest is not None and newest.created_at > run.closed_at:
+            return None, newest
+        return run, self._records.plan_of(run)
+
+    def verify(self) -> Comparison:
+        """Compare both databases as they are now; see app/comparison.py."""
+        run = refuse_unopened(self._records)
+        return compare_now(self._config, self._records, run, heroku=self._heroku, aws=self._aws)
+
+    # -- moving -----------------------------------------------------------------------------------------------------
+
+    def prepare(self, path: Path | None) -> RunSummary:
+        """Everything that can be done days ahead."""
+        plan = self._plan_to_run(path)
+        with self._session(plan) as session:
+            self._require_write_scope(session)
+            session.forward("prepare")
+        return self.status()
+
+    def migrate(
+        self,
+        path: Path | None,
+        *,
+        ask: Ask,
+        break_glass: BreakGlass,
+        on_failure: OnFailure = OnFailure.RETURN,
+        accepted: Sequence[tuple[str, int]] = (),
+    ) -> RunSummary:
+        """Move, or go on moving. A failure before the lift goes back by itself unless `on_failure` says stop.
+
+        Raises:
+            StalePlanError: the world is no longer as planned; nothing was touched.
+            NotConfirmedError: nobody agreed.
+            PgcutoverError: a step failed; the message says whether everything went back.
+        """
+        plan = self._plan_to_run(path)
+        with self._session(plan) as session:
+            for app, version in accepted:
+                session.watch.accept(app, version, by=session.me)
+            if not session.touched("fence", "copy", "switch", "after"):
+                self._require_write_scope(session)
+                session.forward("prepare")
+                session.before_the_fence()
+                self._write_break_glass(session, break_glass)
+            self._confirm(session, ask, "the fence")
+            try:
+                self._close_and_copy(session)
+                self._confirm(session, ask, "the switch")
+                session.forward()
+            except (InterruptedRun, RunnerConflictError, JournalError):
+                raise
+            except NotConfirmedError as error:
+                error.hint = f"{error.hint} {CLOSED}"
+                raise
+            except PgcutoverError as error:
+                self._after_failure(session, error, on_failure)
+                raise
+        return self.status()
+
+    def _close_and_copy(self, session: RunSession) -> None:
+        """Up to the switch; a broken connection is tried again, because what arrived stays."""
+        for tries_left in range(COPY_TRIES - 1, -1, -1):
+            try:
+                session.forward("copy")
+                return
+            except (FenceError, TargetNotEmptyError):
+                raise
+            except (CopyError, SourceError, TargetError):
+                if not tries_left or not session.touched("copy"):
+                    raise
+                session.world.clock.sleep(COPY_PAUSE_S)
+
+    def _after_failure(self, session: RunSession, error: PgcutoverError, on_failure: OnFailure) -> None:
+        if session.lifted:
+            error.hint = f"{error.hint} The application is open on the new database; run pgcutover migrate to finish."
+        elif on_failure is OnFailure.STOP:
+            error.hint = f"{error.hint} {CLOSED}"
+        elif session.touched("fence", "copy", "switch"):
+            left = session.back()
+            state = "as it was" if not left else f"as it was, but for {'; '.join(left)}"
+            error.hint = f"{error.hint} Everything went back: the application runs on the old database, {state}."
+
+    def rollback(self, *, ask: Ask) -> tuple[RunSummary, tuple[str, ...]]:
+        """Go back to the old database; also returns where Heroku differs from before (nothing, normally)."""
+        run = refuse_unopened(self._records)
+        if not run.is_open:
+            raise RefusedError(f"run {run.run} is {run.outcome}: there is nothing to go back from")
+        with self._session(None) as session:
+            lifted = session.lifted
+            loses = (
+                "Rows written to the new database since the lift stay there, exported and counted, "
+                "but the old database will not have them."
+            )
+            text = f"Go back to the old database.{' ' + loses if lifted else ''}"
+            if not ask(Question(text=text)).agreed:
+                raise RefusedError("not confirmed; nothing was touched")
+            left = session.back()
+        return self.status(), left
+
+    # -- afterwards -------------------------------------------------------------------------------------------------
+
+    def retire(self, *, ask: Ask) -> Retired:
+        """Remove our scaffolding after a move; the old database stays as it is, fenced, until a person destroys it."""
+        if self.status().outcome is not Outcome.MOVED:
+            raise RefusedError(
+                f"only a finished move can be retired; this one is {self.status().phrase}",
+                hint="Run pgcutover status to see what is next.",
+            )
+        with self._session(None) as session:
+            text = "Retire the move: going back will no longer be possible with pgcutover."
+            if not ask(Question(text=text)).agreed:
+                raise RefusedError("not confirmed; nothing was touched")
+            source, target = session.plan.decisions.source, session.plan.decisions.target
+            undo = self._records.write(self._config.state / "unfence.sql", "\n".join(session.unfence_sql()))
+            drop_records(session.world.target_server)
+            drop_records(session.world.source_server)
+            session.world.vault.forget("config/")
+            session.close(Outcome.RETIRED)
+        return Retired(
+            removed=(
+                f"schema pgcutover on {target.database} and on the old database",
+                "the saved config values",
+            ),
+            kept=(
+                f"the old database {source.addon}, fenced: no forgotten URL can write to it ({undo} lowers the fence)",
+                f"RDS instance {target.instance} with everything in it",
+            ),
+            may_destroy=tuple(
+                f"heroku addons:destroy {addon} -a {source.billing_app}" for addon in (*source.followers, source.addon)
+            ),
+        )
+
+    def destroy(self, typed: str, *, ask: Ask) -> Destroyed:
+        """Delete the instance that pgcutover made, after a final snapshot; refused while an application may use it."""
+        run = refuse_unopened(self._records)
+        if run.is_open or run.outcome == Outcome.RETIRED:
+            raise RefusedError(
+                "the new database may be in use: only what a rollback left behind can be destroyed",
+                hint="Go back first (pgcutover rollback), or delete it in the RDS console if you are sure.",
+            )
+        target = self._records.plan_of(run).decisions.target
+        self._refuse_in_use(target.instance)
+        if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
+            raise RefusedError("not confirmed; nothing was touched")
+        return destroy(self._aws, target, typed=typed)
+
+    def _refuse_in_use(self, instance: str) -> None:
+        found = self._aws.instances.describe(instance)
+        host = found.host if found is not None else ""
+        for app in self._config.choices.apps:
+            for variable, value in self._heroku.config(app).items():
+                if found and host and f"@{host}:{found.port}/" in value.reveal():
+                    raise RefusedError(f"{variable} of {app} names {instance}: it is in use")
+
+    def export_state(self, path: Path) -> None:
+        """The run's state for another machine: one 0600 file, secrets included."""
+        self._records.export_to(path, self._config.file.read_text("utf-8"))
+
+    def import_state(self, path: Path) -> None:
+        self._records.import_from(path)
+
+    def write_document(self, path: Path, text: str, *, beside_state: bool) -> Path:
+        """Write a report or the like, for its owner only."""
+        return self._records.write(self._config.state / path if beside_state else path, text)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _session(self, plan: Plan | None) -> Any:
+        return open_session(
+            self._config, self._records, plan, heroku=self._heroku, aws=self._aws, listener=self._listener
+        )
+
+    def _plan_now(self) -> Planned:
+        return make_plan(self._heroku, self._aws, self._config, run_number=self._records.run_number())
+
+    def _plan_to_run(self, path: Path | None) -> Plan:
+        """The plan to run; before anything moved it must still fit the world, and a newer one replaces an older."""
+        run = self._records.last_run()
+        plan = self._records.read_plan(path)
+        if run is not None and run.is_open:
+            newest = self._records.read_plan(path) if path else self._records.newest_plan()
+            if newest is None or newest.digest == plan.digest or self.status().outcome not in _REPLACEABLE:
+                return plan
+            with self._session(None) as session:
+                session.back(Outcome.REPLACED)
+            plan = newest
+        elif run is not None and plan.created_at <= (run.closed_at or run.opened_at):
+            raise StalePlanError(
+                f"the newest plan was run already (run {run.run}, {run.outcome})", hint="Run pgcutover plan again."
+            )
+        changed = differences(plan.decisions, self._plan_now().plan.decisions)
+        if changed:
+            raise StalePlanError(
+                f"the world is not as planned: {'; '.join(changed[:5])}",
+                hint="Run pgcutover plan again and look at it.",
+            )
+        return plan
+
+    def _require_write_scope(self, session: RunSession) -> None:
+        """A change that changes nothing: a token that may only read is found before anything is touched."""
+        for app, on in session.maintenance().items():
+            self._heroku.set_maintenance(app, on=on)
+
+    def _write_break_glass(self, session: RunSession, break_glass: BreakGlass) -> None:
+        text = break_glass(
+            session.plan,
+            unfence_sql=session.unfence_sql(),
+            formation=session.formation(),
+            maintenance=session.maintenance(),
+        )
+        self._records.write(self._config.file.parent / BREAK_GLASS, text)
+
+    def _confirm(self, session: RunSession, ask: Ask, what: str) -> None:
+        """Ask once a run; who agreed is journalled."""
+        if session.confirmed(what):
+            return
+        text = _QUESTIONS[what]
+        session.confirm(what, confirmed_by(session.plan, Question(text=text), ask, me=session.me))
+
+
+_REPLACEABLE = (Outcome.PREPARING, Outcome.PREPARED)
+_QUESTIONS: Mapping[str, str] = {
+    "the fence": "The application closes now: maintenance mode, no dynos, no writes to the old database.",
+    "the switch": "The copy is verified. The application moves to the new database now.",
+}
+
+
+def _estimates(plan: Plan) -> dict[str, float]:
+    return estimates(plan.decisions, tuple(step.name for step in plan.steps))

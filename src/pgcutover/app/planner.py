@@ -1,0 +1,194 @@
+"""Make a plan: read the world, let planning decide, put the steps in order. Nothing is changed."""
+
+import getpass
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pgcutover.app.estate import Estate, read_estate, source_dsn
+from pgcutover.app.step_order import planned_steps
+from pgcutover.config import Config
+from pgcutover.edges.archive import fit_tools
+from pgcutover.edges.aws import Aws
+from pgcutover.edges.catalog import read_inventory
+from pgcutover.edges.heroku import HerokuClient
+from pgcutover.edges.postgres import Server
+from pgcutover.errors import HerokuError, RefusedError
+from pgcutover.facts.inventory import DatabaseInventory
+from pgcutover.planning.estimate import estimates
+from pgcutover.planning.moves import kept_attachments
+from pgcutover.planning.plan import Advice, AppPlan, ClientPlan, Decisions, Plan, SourcePlan, digest_of
+from pgcutover.planning.proposal import TargetProposal, plan_target
+from pgcutover.planning.target import Occasion, SourceFacts
+from pgcutover.steps.target_survey import survey_target
+
+MOST_JOBS = 8
+"""Streams of the copy at most: beyond, the servers of this size only wait for their disks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """What `inventory` found."""
+
+    estate: Estate
+    database: DatabaseInventory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with what is known about its length."""
+
+    plan: Plan
+    estimates: dict[str, float]
+
+
+def take_stock(heroku: HerokuClient, config: Config) -> Stock:
+    """Read Heroku and the database. Raises as `read_estate`; SourceError when the database cannot be reached."""
+    estate = read_estate(heroku, config)
+    dsn = source_dsn(heroku, estate.leader.billing_app, estate.leader.name)
+    return Stock(estate=estate, database=read_inventory(Server(dsn=dsn, side="source")))
+
+
+def make_plan(heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int) -> Planned:
+    """Decide everything.
+
+    Raises:
+        RefusedError: something in the source, on Heroku or on AWS speaks against it; each is named.
+        ToolError: no pg_dump or pg_restore that fits both versions.
+    """
+    stock = take_stock(heroku, config)
+    _refuse_blockers(stock.database)
+    source = SourceFacts.of(stock.database, stock.estate.leader.plan.partition(":")[2])
+    wishes = config.choices.target
+    occasion = Occasion(
+        app=config.choices.billing_app, environment=config.environment, run_number=run_number, jobs=jobs_for(stock)
+    )
+    facts = survey_target(aws, wishes, source, occasion)
+    proposal = plan_target(wishes, source, facts, occasion)
+    decisions = _decisions(heroku, config, stock, proposal, run_number)
+    steps = planned_steps(decisions)
+    plan = Plan(
+        created_at=datetime.now(UTC),
+        made_by=heroku.account_email() or getpass.getuser(),
+        decisions=decisions,
+        steps=steps,
+        advice=_advice(stock, proposal),
+        digest=digest_of(decisions),
+    )
+    return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
+
+
+def jobs_for(stock: Stock) -> int:
+    """How many streams copy: as many as cores here, never the source's last connections."""
+    database = stock.database
+    limit = database.connection_limit if database.connection_limit > 0 else database.max_connections
+    return max(1, min(MOST_JOBS, os.cpu_count() or 1, (limit - 5) // 3))
+
+
+def _refuse_blockers(database: DatabaseInventory) -> None:
+    if database.blockers:
+        first = database.blockers[0]
+        more = "".join(f"; {b.what}" for b in database.blockers[1:])
+        raise RefusedError(f"this database cannot be moved yet: {first.what}{more}", hint=first.hint)
+
+
+def _decisions(
+    heroku: HerokuClient, config: Config, stock: Stock, proposal: TargetProposal, run_number: int
+) -> Decisions:
+    estate, database = stock.estate, stock.database
+    addons = [estate.leader.name, *(f.name for f in estate.followers)]
+    return Decisions(
+        environment=config.environment,
+        production=config.choices.production,
+        run_number=run_number,
+        apps=tuple(_app_plan(config, estate, number) for number in range(len(estate.apps))),
+        kept=kept_attachments(estate.attachments, addons),
+        source=SourcePlan(
+            addon=estate.leader.name,
+            addon_id=estate.leader.id,
+            addon_plan=estate.leader.plan,
+            billing_app=estate.leader.billing_app,
+            attachment=config.choices.attachment,
+            followers=tuple(f.name for f in estate.followers),
+            version=database.version,
+            database_bytes=database.database_bytes,
+            data_bytes=database.data_bytes,
+            index_bytes=database.index_bytes,
+            tables=sum(t.holds_rows for t in database.tables),
+            rows_estimate=sum(max(t.rows_estimate, 0) for t in database.tables),
+            price_usd_per_month=_price(heroku, estate.leader.plan),
+        ),
+        target=proposal.plan,
+        app_sslmode=config.choices.target.app_sslmode,
+        clients=_clients(config, database.version, proposal.plan.engine_version),
+        jobs=jobs_for(stock),
+    )
+
+
+def _app_plan(config: Config, estate: Estate, number: int) -> AppPlan:
+    entry, moves = estate.apps[number], estate.moves()[number]
+    choices = config.app_choices(moves.app)
+    return AppPlan(
+        moves=moves,
+        smoke=choices.smoke,
+        connect=choices.connect,
+        formation=tuple(sorted((p.type, p.quantity) for p in entry.formation)),
+    )
+
+
+def _clients(config: Config, source_version: int, engine_version: str) -> ClientPlan:
+    major, _, minor = engine_version.partition(".")
+    chosen = fit_tools(
+        [_from_config(config, text) for text in config.tools.pg_bin],
+        source_version=source_version,
+        target_version=int(major) * 10000 + int(minor or 0),
+    )
+    return ClientPlan(
+        dump_path=chosen.dump.path,
+        dump_version=str(chosen.dump.version),
+        restore_path=chosen.restore.path,
+        restore_version=str(chosen.restore.version),
+    )
+
+
+def _from_config(config: Config, text: str) -> Path:
+    """Paths in pgcutover.toml are relative to the file."""
+    return config.file.parent / Path(text).expanduser()
+
+
+def _price(heroku: HerokuClient, plan: str) -> float | None:
+    """Today's price; None when Heroku does not say, for no step depends on it."""
+    try:
+        return next((p.price_usd_per_month for p in heroku.plans() if p.name == plan), None)
+    except HerokuError:
+        return None
+
+
+def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:
+    advice = [Advice(what=note, hint="") for note in proposal.notes]
+    for moves in stock.estate.moves():
+        if moves.has_release_phase:
+            advice.append(
+                Advice(
+                    what=f"{moves.app} has a release phase: it will run on the new database during the switch",
+                    hint="Make sure that it can run twice; if it fails, everything goes back.",
+                )
+            )
+        copied = [m.variable for m in moves.variables if m.attachment is None]
+        if copied:
+            advice.append(Advice(what=f"{moves.app}: {', '.join(copied)} hold copies of the URL and move too", hint=""))
+    advice.extend(
+        Advice(
+            what=f"follower {follower.name}: its variables will name the new primary, for no replica is made yet",
+            hint="Long queries then run on the primary; watch them in the first days.",
+        )
+        for follower in stock.estate.followers
+    )
+    advice.append(
+        Advice(
+            what="Dataclips, pg:links and clients outside Heroku cannot be seen from here: could not check",
+            hint="List who else has the old URL (BI, ETL, laptops) and give them the new one after the lift.",
+        )
+    )
+    return tuple(advice)

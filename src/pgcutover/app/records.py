@@ -1,0 +1,149 @@
+"""What an environment keeps on this machine: plans, the journal, saved values; all under .pgcutover/NAME/.
+
+It reads and writes files, nothing else. Invariant: a plan that is read has the digest that its decisions give.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pgcutover.edges.journal import SqliteJournal
+from pgcutover.edges.vault import Vault
+from pgcutover.errors import ConfigError, RefusedError, StalePlanError
+from pgcutover.planning.plan import Plan, digest_of
+from pgcutover.running.journal import Event, Note, Run
+from pgcutover.steps.history import Outcome
+
+OWNER_ONLY = 0o600
+
+
+class Records:
+    """The files of one environment."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.journal_file = state / "journal.db"
+        self.vault = Vault(state / "vault.json")
+
+    # -- plans ------------------------------------------------------------------------------------------------------
+
+    def store_plan(self, plan: Plan) -> Path:
+        """Keep a plan; the newest is the one that migrate runs."""
+        name = f"{plan.created_at.strftime('%Y%m%dT%H%M%S%f')}-{plan.digest[:8]}.json"
+        return self.write(self.state / "plans" / name, plan.model_dump_json(indent=2))
+
+    def read_plan(self, path: Path | None) -> Plan:
+        """The plan in `path`, else that of the open run, else the newest stored.
+
+        Raises:
+            ConfigError: there is none, or it cannot be understood.
+            StalePlanError: it was edited by hand.
+        """
+        run = self.last_run()
+        if path is None and run is not None and run.is_open:
+            return self.plan_of(run)
+        if path is None:
+            stored = sorted((self.state / "plans").glob("*.json"))
+            if not stored:
+                raise ConfigError(f"there is no plan for {self.state.name} yet", hint="Run pgcutover plan.")
+            path = stored[-1]
+        try:
+            return self._checked(path.read_text("utf-8"), str(path))
+        except OSError as cause:
+            raise ConfigError(f"the plan {path} cannot be read: {cause.strerror}") from cause
+
+    def newest_plan(self) -> Plan | None:
+        """The newest stored plan, whatever run is open."""
+        stored = sorted((self.state / "plans").glob("*.json"))
+        return self._checked(stored[-1].read_text("utf-8"), str(stored[-1])) if stored else None
+
+    def plan_of(self, run: Run) -> Plan:
+        """The plan that a run was opened with."""
+        return self._checked(json.dumps(run.plan), f"run {run.run}")
+
+    @staticmethod
+    def _checked(text: str, where: str) -> Plan:
+        try:
+            plan = Plan.model_validate_json(text)
+        except ValidationError as cause:
+            raise ConfigError(
+                f"the plan in {where} cannot be understood", hint="Make a new one: pgcutover plan."
+            ) from cause
+        if plan.digest != digest_of(plan.decisions):
+            raise StalePlanError(
+                f"the plan in {where} was changed by hand: its digest does not fit", hint="Make a new one."
+            )
+        return plan
+
+    # -- journal ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteJournal]:
+        """The journal, ours alone. Raises RunnerConflictError when another process on this machine has it."""
+        with SqliteJournal(self.journal_file) as journal:
+            yield journal
+
+    def runs(self) -> tuple[Run, ...]:
+        if not self.journal_file.exists():
+            return ()
+        with SqliteJournal(self.journal_file, read_only=True) as journal:
+            return journal.runs()
+
+    def last_run(self) -> Run | None:
+        runs = self.runs()
+        return runs[-1] if runs else None
+
+    def history(self, run: Run) -> tuple[tuple[Event, ...], tuple[Note, ...]]:
+        """Events and notes of a run, oldest first."""
+        with SqliteJournal(self.journal_file, read_only=True) as journal:
+            return journal.events(run.run), journal.notes(run.run)
+
+    def run_number(self) -> int:
+        """One more than the closed runs that may have left rows in a database: a new run never uses theirs."""
+        closed = [run for run in self.runs() if not run.is_open]
+        return 1 + sum(any(e.step == "schema" for e in self.history(run)[0]) for run in closed)
+
+    # -- moving to another machine ----------------------------------------------------------------------------------
+
+    def export_to(self, file: Path, config_text: str) -> None:
+        """Journal, plans, saved values and configuration in one 0600 file. It holds secrets."""
+        if not self.journal_file.exists():
+            raise RefusedError("there is nothing to export: no run was started here")
+        stored = {f"plans/{p.name}": p.read_text("utf-8") for p in sorted((self.state / "plans").glob("*.json"))}
+        with SqliteJournal(self.journal_file, read_only=True) as journal:
+            journal.export(file, {"vault": self.vault.export(), "config": config_text, **stored})
+
+    def import_from(self, file: Path) -> None:
+        """Take over what `export_to` wrote.
+
+        Raises:
+            JournalError: the file is older than what is here, or no such file.
+        """
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with SqliteJournal(self.journal_file) as journal:
+            attached = journal.import_(file)
+        self.vault.restore(attached.get("vault", "{}"))
+        for name, text in attached.items():
+            if name.startswith("plans/"):
+                self.write(self.state / "plans" / Path(name).name, text)
+
+    def write(self, path: Path, text: str) -> Path:
+        """Write a file that only its owner may read, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        return path
+
+
+def ended_as(run: Run) -> Outcome | None:
+    """How a closed run ended."""
+    return Outcome(run.outcome) if run.outcome is not None else None

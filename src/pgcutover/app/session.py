@@ -1,0 +1,186 @@
+"""One run at work: its journal (ours alone), its world, its runner, its guards.
+
+Nothing here decides what is next; `cutover.py` calls it in the order that the plan gives.
+"""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from pgcutover.app.guards import Guards, RunNotes
+from pgcutover.app.picture import difference, picture
+from pgcutover.app.records import Records
+from pgcutover.app.step_order import Privileges, phased_steps
+from pgcutover.app.world import RunWorld
+from pgcutover.config import Config
+from pgcutover.edges.aws import Aws
+from pgcutover.edges.catalog import read_inventory
+from pgcutover.edges.fence_state import undo_sql
+from pgcutover.edges.heroku import HerokuClient
+from pgcutover.edges.journal import SqliteJournal
+from pgcutover.edges.runrecord import drop_records
+from pgcutover.errors import JournalError, RefusedError
+from pgcutover.planning.plan import Phase, Plan
+from pgcutover.running.journal import Run
+from pgcutover.running.runner import Listener, Runner
+from pgcutover.running.state import StepState
+from pgcutover.running.step import Json
+from pgcutover.steps.history import Outcome
+from pgcutover.steps.lift import LIFTED
+from pgcutover.steps.maintenance import MAINTENANCE
+from pgcutover.steps.releases import ReleaseWatch
+from pgcutover.steps.scale_down import FORMATION
+
+PRIVILEGES, BEFORE, CONFIRMED = "privileges before", "heroku before", "confirmed"
+PRIVILEGES_TYPE = TypeAdapter(Privileges)
+
+
+class RunSession:
+    """A run, open for work. Made by `open_session`."""
+
+    def __init__(self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Listener) -> None:
+        self.run, self.plan, self.world = run, plan, world
+        self.notes = world.notes
+        self._journal, self._listener = journal, listener
+        self.watch = ReleaseWatch(
+            heroku=world.heroku, notes=world.notes, clock=world.clock, apps=[a.moves.app for a in plan.decisions.apps]
+        )
+
+    # -- where it stands --------------------------------------------------------------------------------------------
+
+    def states(self) -> Mapping[str, StepState]:
+        return self._runner().states()
+
+    def touched(self, *phases: Phase) -> bool:
+        """Whether any step of these phases has begun (and was not undone)."""
+        states = self.states()
+        untouched = (StepState.WAITING, StepState.UNDONE)
+        return any(states[s.name] not in untouched for s in self.plan.steps if s.phase in phases)
+
+    @property
+    def lifted(self) -> bool:
+        return bool(self.notes.notes(LIFTED))
+
+    @property
+    def me(self) -> str:
+        return self.world.heroku.account_email() or getpass.getuser()
+
+    # -- going forward ----------------------------------------------------------------------------------------------
+
+    def forward(self, last: Phase | None = None) -> None:
+        """Go on through every step up to the end of a phase; None: to the end."""
+        until = [s.name for s in self.plan.steps if s.phase == last][-1] if last else None
+        self._runner().forward(until)
+
+    def before_the_fence(self) -> None:
+        """Once a run: read what the fence will take away, and take the newest releases as known."""
+        if not self.notes.notes(PRIVILEGES):
+            found = read_inventory(self.world.source_server)
+            kept = Privileges(grants=found.grants, settings=found.settings, owner=found.owner)
+            self.notes.note(PRIVILEGES, asdict(kept))
+            self.watch.start()
+
+    def unfence_sql(self) -> tuple[str, ...]:
+        """The statements that lower the fence by hand, for BREAK-GLASS.md."""
+        recorded = self.world.source.read_fence()
+        text = undo_sql(self.world.source_server, recorded)
+        return tuple(line for line in text.splitlines() if line.strip())
+
+    def formation(self) -> dict[str, dict[str, int]]:
+        """Quantities by app as they are before the fence, or as it found them."""
+        noted = self.notes.notes(FORMATION)
+        held: Mapping[str, Any] = noted[-1] if noted else self._picture("formation")
+        return {app: {kind: int(n) for kind, n in quantities.items()} for app, quantities in held.items()}
+
+    def maintenance(self) -> dict[str, bool]:
+        noted = self.notes.notes(MAINTENANCE)
+        held: Mapping[str, Any] = noted[-1] if noted else self._picture("maintenance")
+        return {app: bool(on) for app, on in held.items()}
+
+    def confirm(self, what: str, by: str) -> None:
+        self.notes.note(CONFIRMED, {"what": what, "by": by})
+
+    def confirmed(self, what: str) -> bool:
+        return any(n["what"] == what for n in self.notes.notes(CONFIRMED))
+
+    # -- going back -------------------------------------------------------------------------------------------------
+
+    def back(self, outcome: Outcome = Outcome.RETURNED) -> tuple[str, ...]:
+        """Unwind everything but what made the target, close the run, and say where Heroku differs from before."""
+        self._runner().unwind()
+        before = self.notes.notes(BEFORE)[0]
+        left = difference(before, picture(self.world.heroku, list(before)))
+        drop_records(self.world.source_server)
+        self._journal.close_run(self.run.run, outcome.value)
+        return left
+
+    def close(self, outcome: Outcome) -> None:
+        self._journal.close_run(self.run.run, outcome.value)
+
+    def _picture(self, key: str) -> dict[str, Json]:
+        before = self.notes.notes(BEFORE)[0]
+        return {app: seen[key] for app, seen in before.items() if isinstance(seen, Mapping)}
+
+    def _runner(self) -> Runner[Any]:
+        noted = self.notes.notes(PRIVILEGES)
+        privileges = PRIVILEGES_TYPE.validate_python(noted[-1]) if noted else Privileges()
+        steps = [step for _, step in phased_steps(self.plan.decisions, privileges)]
+        guards: Sequence[Any] = (Guards(plan=self.plan, claim=self.world.claim, watch=self.watch),)
+        return Runner(steps, self._journal, self.run.run, self.world, guards, self._listener)
+
+
+@contextmanager
+def open_session(
+    config: Config, records: Records, plan: Plan | None, *, heroku: HerokuClient, aws: Aws, listener: Listener
+) -> Iterator[RunSession]:
+    """The open run of this environment; with a plan, a new one when none is open.
+
+    Raises:
+        RefusedError: no run is open and no plan was given; or the open run has another plan and has moved already.
+        RunnerConflictError: another process works on this environment, here or on another machine.
+    """
+    with records.writing() as journal:
+        run, running_plan = _open_run(journal, records, plan, heroku)
+        holder = f"{heroku.account_email() or getpass.getuser()} on {socket.gethostname()} pid {os.getpid()}"
+        notes = RunNotes(journal=journal, run=run.run)
+        with RunWorld(config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder) as world:
+            _ = world.claim
+            yield RunSession(run, running_plan, journal, world, listener)
+
+
+def _open_run(journal: SqliteJournal, records: Records, plan: Plan | None, heroku: HerokuClient) -> tuple[Run, Plan]:
+    runs = journal.runs()
+    last = runs[-1] if runs else None
+    if last is not None and last.is_open:
+        running = records.plan_of(last)
+        if plan is not None and plan.digest != running.digest:
+            raise RefusedError(
+                f"run {last.run} is open with another plan ({running.digest[:12]}, not {plan.digest[:12]})",
+                hint="Go on without naming a plan, or go back first: pgcutover rollback.",
+            )
+        return last, running
+    if plan is None:
+        raise RefusedError("no run is open in this environment", hint="Run pgcutover plan, then pgcutover prepare.")
+    name = f"{plan.decisions.environment}-{len(runs) + 1}"
+    document: dict[str, Json] = plan.model_dump(mode="json")
+    run = journal.open_run(name, plan.digest, document, heroku.account_email() or getpass.getuser())
+    journal.note(name, BEFORE, picture(heroku, [app.moves.app for app in plan.decisions.apps]))
+    return run, plan
+
+
+def refuse_unopened(records: Records) -> Run:
+    """The newest run.
+
+    Raises:
+        JournalError: there is none.
+    """
+    run = records.last_run()
+    if run is None:
+        raise JournalError("nothing has been started in this environment", hint="Run pgcutover plan.")
+    return run

@@ -1,0 +1,157 @@
+"""The world of one run: every port that a step may touch, opened when it is first needed and closed together.
+
+The source's URL is read from Heroku anew whenever a session is opened for the first time, because Heroku may rotate
+credentials between prepare and migrate; the target's address and logins come from AWS.
+"""
+
+import os
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pgcutover.app.estate import source_dsn
+from pgcutover.app.guards import RealClock, RunNotes
+from pgcutover.config import Config
+from pgcutover.copying.crew import Crew, processes
+from pgcutover.edges.archive import open_archive
+from pgcutover.edges.aws import Aws
+from pgcutover.edges.content import ContentProof
+from pgcutover.edges.copyfinish import CopyFinish
+from pgcutover.edges.copysource import CopySource
+from pgcutover.edges.copystream import carry
+from pgcutover.edges.copytarget import CopyTarget
+from pgcutover.edges.fencing import HeldSource
+from pgcutover.edges.gate import Gate
+from pgcutover.edges.heroku import HerokuClient
+from pgcutover.edges.postgres import Server
+from pgcutover.edges.rds_ca import ca_bundle
+from pgcutover.edges.runrecord import Claim, cas_sql
+from pgcutover.edges.target import TargetAccess, TargetAdmin
+from pgcutover.edges.vault import Vault
+from pgcutover.errors import AwsError
+from pgcutover.planning.plan import Plan
+from pgcutover.steps.ports_copy import Copier
+
+TARGET_SETTINGS = {"default_transaction_read_only": "off"}
+"""The target is closed to everybody's writes until the switch opens it; our own sessions say otherwise."""
+
+
+class RunWorld:
+    """Everything that the steps of one run touch."""
+
+    def __init__(
+        self, config: Config, plan: Plan, run: str, *, heroku: HerokuClient, aws: Aws, notes: RunNotes, holder: str
+    ) -> None:
+        self.plan, self.run, self.heroku, self.aws, self.notes = plan, run, heroku, aws, notes
+        self.clock = RealClock()
+        self.vault = Vault(config.state / "vault.json")
+        self._config, self._holder = config, holder
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    # -- source -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def source_server(self) -> Server:
+        source = self.plan.decisions.source
+        return Server(dsn=source_dsn(self.heroku, source.billing_app, source.addon), side="source")
+
+    @cached_property
+    def source(self) -> HeldSource:
+        held = HeldSource(self.source_server)
+        self._exits.callback(held.close)
+        return held
+
+    @cached_property
+    def claim(self) -> Claim:
+        """The right to run, taken on the source; on the target too once there is one."""
+        claim = Claim.acquire(self.source_server, None, run_id=self.run, holder=self._holder)
+        self._exits.callback(claim.release)
+        return claim
+
+    # -- target -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def access(self) -> TargetAccess:
+        target = self.plan.decisions.target
+        return TargetAccess(
+            endpoint=self._endpoint,
+            logins=lambda: self.aws.logins(target.secret_name, target.master_secret),
+            ca_bundle=self._ca_bundle,
+            master_user=target.master_user,
+            app_role=target.app_role,
+            database=target.database,
+        )
+
+    @cached_property
+    def admin(self) -> TargetAdmin:
+        return TargetAdmin(self.access)
+
+    @cached_property
+    def plain_target(self) -> Server:
+        """The new database as the application's role, for reading."""
+        return Server(dsn=self.access.app(), side="target", settings=TARGET_SETTINGS)
+
+    @cached_property
+    def target_server(self) -> Server:
+        """The same, ours alone from here on."""
+        self.claim.take_target(self.plain_target)
+        return self.plain_target
+
+    @cached_property
+    def target(self) -> Gate:
+        return Gate(self.target_server)
+
+    @cached_property
+    def proof(self) -> ContentProof:
+        return ContentProof(self.source_server, self.plain_target, jobs=self.plan.decisions.jobs)
+
+    @cached_property
+    def copier(self) -> Copier:
+        decisions, claim = self.plan.decisions, cas_sql(self.run, self.claim.epoch)
+        target = CopyTarget(server=self.target_server, run_id=self.run, claim=claim)
+        archive = open_archive(
+            self._config.state / "runs" / self.run / "definitions.dump",
+            self.source_server,
+            self.target_server,
+            directories=[Path(decisions.clients.dump_path).parent, Path(decisions.clients.restore_path).parent],
+            settings=TARGET_SETTINGS,
+        )
+        return Copier(
+            run_id=self.run,
+            epoch=self.claim.epoch,
+            claim=claim,
+            source=CopySource(server=self.source_server),
+            target=target,
+            finish=CopyFinish(target=target),
+            definitions=archive,
+            crew=self._crew,
+            builders=max(1, min(decisions.jobs, os.cpu_count() or 1)),
+            source_dsn=self.source_server.dsn,
+            target_dsn=self.target_server.dsn,
+        )
+
+    def _crew(self) -> Crew:
+        jobs = self.plan.decisions.jobs
+        return Crew(lambda: processes(jobs), carry, size=jobs)
+
+    def _endpoint(self) -> tuple[str, int]:
+        target = self.plan.decisions.target
+        found = self.aws.instances.describe(target.instance)
+        if found is None or not found.host:
+            raise AwsError(
+                f"RDS instance {target.instance} is not there or has no address yet",
+                hint="Run pgcutover prepare, and look at the instance's status in the RDS console.",
+            )
+        return found.host, found.port
+
+    def _ca_bundle(self) -> Path:
+        target = self.plan.decisions.target
+        configured = target.ca_bundle or self._config.surroundings.rds_ca
+        return ca_bundle(target.region, configured=configured, state=self._config.state)

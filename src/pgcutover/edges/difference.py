@@ -1,0 +1,183 @@
+"""Which rows differ between two databases that nobody writes to: inserted, updated, deleted, by key.
+
+Keys are put in buckets by their hash; buckets that hash alike on both sides are passed over, the rows of the others are
+streamed from both in one order and merged, so that memory does not grow with the tables. Keys are compared as text: a
+key that its type calls equal but prints otherwise (citext 'A' and 'a') counts as one deleted and one inserted row. It
+must only read. The invariant: every row that is not the same on both sides is in exactly one change.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeAlias
+
+from psycopg import sql
+
+from pgcutover.edges.digests import TooLargeError, row_text, table_of, too_large_told
+from pgcutover.edges.postgres import Connection, Server, query
+from pgcutover.facts.proof import Change, ComparisonUnit, Difference, TableDifference
+
+PURPOSE = "difference"
+ROWS_PER_BUCKET = 128
+"""Per changed row about this many are read again; fewer would mean more buckets to keep in memory."""
+MOST_BUCKETS = 2**16
+
+Values: TypeAlias = tuple[str | None, ...]
+Hashes: TypeAlias = tuple[int, int]
+Rows: TypeAlias = dict[str, Counter[Values]]
+"""How often each row stands under each key; a table without a key may hold one row any number of times."""
+
+
+def difference(source: Server, target: Server, unit: ComparisonUnit, *, limit: int) -> Difference:
+    """Count a unit's changes and keep the first `limit` of them."""
+    counts: Counter[str] = Counter()
+    sample: list[Change] = []
+    with closing(changes(source, target, unit)) as found:
+        for change in found:
+            counts[change.kind] += 1
+            if len(sample) < limit:
+                sample.append(change)
+    return Difference(counts=table_difference(unit, counts), sample=tuple(sample))
+
+
+def table_difference(unit: ComparisonUnit, counts: "Counter[str]") -> TableDifference:
+    """Counts by `Change.kind` as a value."""
+    return TableDifference(
+        table=str(unit), inserted=counts["inserted"], updated=counts["updated"], deleted=counts["deleted"]
+    )
+
+
+def changes(source: Server, target: Server, unit: ComparisonUnit) -> Generator[Change, None, None]:
+    """Every change of a unit, from the source's rows (old) to the target's (new).
+
+    Raises:
+        SourceError, TargetError: a server refused, or a row is larger than it can spell.
+    """
+    with ExitStack() as stack:
+        old = _Side(stack.enter_context(source.session(PURPOSE)), unit, unit.source_columns)
+        new = _Side(stack.enter_context(target.session(PURPOSE)), unit, unit.target_columns)
+        mask = _mask(max(old.count(), new.count()))
+        try:
+            differing = _differing(old.buckets(mask), new.buckets(mask))
+        except TooLargeError:
+            old.wide = new.wide = True
+            differing = _differing(old.buckets(mask), new.buckets(mask))
+        if differing:
+            ours = stack.enter_context(closing(old.rows(mask, differing)))
+            theirs = stack.enter_context(closing(new.rows(mask, differing)))
+            for before, after in _merged(ours, theirs):
+                yield from _changes_of(unit, before, after)
+
+
+class _Side:
+    """One database's rows of a unit; none where the table is not there."""
+
+    def __init__(self, connection: Connection, unit: ComparisonUnit, there: Collection[str] | None) -> None:
+        self.wide = False
+        self._connection = connection
+        self._there = there
+        self._unit = unit
+        self._table = table_of(unit)
+
+    def count(self) -> int:
+        if self._there is None:
+            return 0
+        row = self._connection.execute(sql.SQL("SELECT count(*) FROM {}").format(self._table)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def buckets(self, mask: int) -> dict[int, tuple[int, ...]]:
+        """What each bucket holds: rows and two hashes.
+
+        Raises:
+            TooLargeError: rows must be hashed column by column, on both sides.
+        """
+        if self._there is None:
+            return {}
+        statement = query("content_buckets").format(
+            key=self._key(), row=self._row(), mask=sql.Literal(mask), table=self._table
+        )
+        with too_large_told():
+            return {bucket: tuple(map(int, held)) for bucket, *held in self._connection.execute(statement)}
+
+    def rows(self, mask: int, buckets: Collection[int]) -> Generator[tuple[Hashes, str, Values], None, None]:
+        """Rows of these buckets with the hashes and the text of their key, in the order of the hashes."""
+        if self._there is None:
+            return
+        there = self._there
+        columns = [sql.Identifier("t", n) if n in there else sql.SQL("NULL") for n in self._unit.columns]
+        statement = query("content_rows").format(
+            key=self._key(),
+            columns=sql.SQL("").join(sql.SQL(", {}").format(column) for column in columns),
+            table=self._table,
+            mask=sql.Literal(mask),
+            buckets=sql.Literal(sorted(buckets)),
+        )
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for first, second, key, *values in copy.rows():
+                yield (int(first), int(second)), key, tuple(values)
+
+    def _key(self) -> sql.Composed:
+        if not self._unit.key:
+            return self._row()
+        columns = sql.SQL(", ").join(sql.Identifier("t", name) for name in self._unit.key)
+        return sql.SQL('ROW({})::text COLLATE "C"').format(columns)
+
+    def _row(self) -> sql.Composed:
+        return row_text(self._unit, self._there or (), wide=self.wide)
+
+
+def _mask(rows: int) -> int:
+    """One less than a power of two: the number of buckets for so many rows."""
+    return min(MOST_BUCKETS, 1 << (rows // ROWS_PER_BUCKET).bit_length()) - 1
+
+
+def _differing(old: Mapping[int, tuple[int, ...]], new: Mapping[int, tuple[int, ...]]) -> frozenset[int]:
+    return frozenset(bucket for bucket in old.keys() | new.keys() if old.get(bucket) != new.get(bucket))
+
+
+def _merged(
+    old: Iterable[tuple[Hashes, str, Values]], new: Iterable[tuple[Hashes, str, Values]]
+) -> Iterator[tuple[Rows, Rows]]:
+    """Rows whose keys hash alike, from both sides at once."""
+    olds, news = _grouped(old), _grouped(new)
+    before, after = next(olds, None), next(news, None)
+    while before is not None or after is not None:
+        if after is None or (before is not None and before[0] < after[0]):
+            assert before is not None, "the loop ends when both are None"
+            yield before[1], {}
+            before = next(olds, None)
+        elif before is None or after[0] < before[0]:
+            yield {}, after[1]
+            after = next(news, None)
+        else:
+            yield before[1], after[1]
+            before, after = next(olds, None), next(news, None)
+
+
+def _grouped(fetched: Iterable[tuple[Hashes, str, Values]]) -> Iterator[tuple[Hashes, Rows]]:
+    for hashes, group in groupby(fetched, key=itemgetter(0)):
+        rows: Rows = defaultdict(Counter)
+        for _, key, values in group:
+            rows[key][values] += 1
+        yield hashes, rows
+
+
+def _changes_of(unit: ComparisonUnit, old: Rows, new: Rows) -> Iterator[Change]:
+    nothing: Counter[Values] = Counter()
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key, nothing), new.get(key, nothing)
+        gone, came = list((before - after).elements()), list((after - before).elements())
+        if unit.key and len(gone) == len(came) == 1:
+            yield Change(old=_named(unit, gone[0], unit.source_columns), new=_named(unit, came[0], unit.target_columns))
+            continue
+        for values in gone:
+            yield Change(old=_named(unit, values, unit.source_columns), new=None)
+        for values in came:
+            yield Change(old=None, new=_named(unit, values, unit.target_columns))
+
+
+def _named(unit: ComparisonUnit, values: Values, there: Collection[str] | None) -> dict[str, str | None]:
+    pairs = zip(unit.columns, values, strict=True)
+    return {name: value for name, value in pairs if there is not None and name in there}

@@ -1,0 +1,173 @@
+"""Privileges to write: reading them, taking them from everyone, putting them back exactly.
+
+Only what lets somebody change rows, move a sequence or create a table is touched; who may read stays as it is.
+The invariant: everything that `revocations` take was read before, and `restorations` give back all that was recorded
+and is missing, no more.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from psycopg import sql
+
+from pgcutover.edges.postgres import Connection, query
+from pgcutover.running.step import Json
+
+PUBLIC = "PUBLIC"
+OBJECTS_PER_STATEMENT = 200
+"""Few enough for a log line of the server to stay readable."""
+
+REVOKED: Mapping[str, str] = {
+    # Of a column's privileges REVOKE on the table takes INSERT and UPDATE too.
+    # https://www.postgresql.org/docs/current/sql-revoke.html
+    "table": "INSERT, UPDATE, DELETE, TRUNCATE",
+    "sequence": "USAGE, UPDATE",
+    "schema": "CREATE",
+    "database": "CREATE",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Privilege:
+    """One privilege of one grantee; `kind` is table, column, sequence, schema or database."""
+
+    kind: str
+    schema: str
+    name: str
+    column: str
+    owner: str
+    grantor: str
+    grantee: str
+    privilege: str
+    grantable: bool
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """What is held by whom, whoever granted it."""
+        return (self.kind, self.schema, self.name, self.column, self.grantee, self.privilege)
+
+    @property
+    def kept(self) -> list[Json]:
+        """As it goes to the journal."""
+        return [
+            self.kind,
+            self.schema,
+            self.name,
+            self.column,
+            self.owner,
+            self.grantor,
+            self.grantee,
+            self.privilege,
+            self.grantable,
+        ]
+
+    def __str__(self) -> str:
+        column = f" ({self.column})" if self.column else ""
+        return f"{self.grantee} has {self.privilege}{column} on {self._object}"
+
+    @property
+    def _object(self) -> str:
+        kind = "table" if self.kind == "column" else self.kind
+        return f"{kind} {self.schema}.{self.name}" if kind in ("table", "sequence") else f"{kind} {self.name}"
+
+
+def privilege_of(kept: Sequence[Json]) -> Privilege:
+    """The inverse of `Privilege.kept`."""
+    kind, schema, name, column, owner, grantor, grantee, privilege, grantable = kept
+    return Privilege(
+        kind=str(kind),
+        schema=str(schema),
+        name=str(name),
+        column=str(column),
+        owner=str(owner),
+        grantor=str(grantor),
+        grantee=str(grantee),
+        privilege=str(privilege),
+        grantable=bool(grantable),
+    )
+
+
+def read_privileges(connection: Connection) -> tuple[Privilege, ...]:
+    """Everybody's privileges to write; owners and PUBLIC are in it like any other grantee."""
+    rows = connection.execute(query("fence_privileges").format(schemas=query("inventory_schemas")))
+    return tuple(privilege_of(cast("Sequence[Json]", row)) for row in rows)
+
+
+def revocations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
+    """Statements that take all of these from everybody who has any of them."""
+    by_kind: defaultdict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    for p in privileges:
+        by_kind["table" if p.kind == "column" else p.kind][p.schema, p.name].add(p.grantee)
+    for kind, objects in by_kind.items():
+        for part in _parts(sorted(objects)):
+            grantees = sorted(set().union(*(objects[o] for o in part)))
+            yield sql.SQL("REVOKE {what} ON {kind} {objects} FROM {grantees} CASCADE").format(
+                what=sql.SQL(REVOKED[kind]),
+                kind=sql.SQL(kind.upper()),
+                objects=_objects(kind, part),
+                grantees=sql.SQL(", ").join(_grantee(g) for g in grantees),
+            )
+
+
+def missing(recorded: Iterable[Privilege], now: Iterable[Privilege]) -> tuple[Privilege, ...]:
+    """What was recorded and is not held now, or not with its grant option."""
+    held: dict[tuple[str, ...], bool] = {}
+    for p in now:
+        held[p.held] = held.get(p.held, False) or p.grantable
+    return tuple(p for p in recorded if p.held not in held or (p.grantable and not held[p.held]))
+
+
+def without_vanished(connection: Connection, privileges: Iterable[Privilege]) -> tuple[Privilege, ...]:
+    """Leave out what nobody can be given any more: the object was dropped meanwhile, or the role."""
+    wanted = tuple(privileges)
+    in_schemas = [p for p in wanted if p.kind in ("table", "column", "sequence")]
+    arrays = {
+        "schemas": [p.schema for p in in_schemas],
+        "names": [p.name for p in in_schemas],
+        "columns": [p.column for p in in_schemas],
+    }
+    gone = {tuple(row) for row in connection.execute(query("fence_vanished"), arrays)}
+    schemas = {name for (name,) in connection.execute("SELECT nspname::text FROM pg_namespace")}
+    roles = {PUBLIC, *(name for (name,) in connection.execute("SELECT rolname::text FROM pg_roles"))}
+    return tuple(
+        p
+        for p in wanted
+        if (p.schema, p.name, p.column) not in gone and p.grantee in roles and (p.schema in schemas or not p.schema)
+    )
+
+
+def restorations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
+    """Statements that grant all of these; whoever runs them acts for each object's owner, who is their grantor."""
+    by_object: defaultdict[tuple[str, str, str, str, str, bool], list[str]] = defaultdict(list)
+    for p in privileges:
+        by_object[p.kind, p.schema, p.name, p.column, p.grantee, p.grantable].append(p.privilege)
+    alike: defaultdict[tuple[str, str, str, bool, tuple[str, ...]], list[tuple[str, str]]] = defaultdict(list)
+    for (kind, schema, name, column, grantee, grantable), held in by_object.items():
+        alike[kind, column, grantee, grantable, tuple(sorted(held))].append((schema, name))
+    for (kind, column, grantee, grantable, words), objects in alike.items():
+        for part in _parts(objects):
+            of = sql.SQL("({})").format(sql.Identifier(column)) if column else sql.SQL("")
+            shown = "table" if kind == "column" else kind
+            yield sql.SQL("GRANT {what} ON {kind} {objects} TO {grantee}{option}").format(
+                what=sql.SQL(", ").join(sql.SQL("{} {}").format(sql.SQL(w), of) for w in words),
+                kind=sql.SQL(shown.upper()),
+                objects=_objects(shown, part),
+                grantee=_grantee(grantee),
+                option=sql.SQL(" WITH GRANT OPTION" if grantable else ""),
+            )
+
+
+def _parts(objects: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
+    for start in range(0, len(objects), OBJECTS_PER_STATEMENT):
+        yield objects[start : start + OBJECTS_PER_STATEMENT]
+
+
+def _objects(kind: str, objects: Collection[tuple[str, str]]) -> sql.Composed:
+    qualified = kind in ("table", "sequence")
+    return sql.SQL(", ").join(sql.Identifier(s, n) if qualified else sql.Identifier(n) for s, n in objects)
+
+
+def _grantee(name: str) -> sql.Composable:
+    return sql.SQL(PUBLIC) if name == PUBLIC else sql.Identifier(name)

@@ -1,0 +1,133 @@
+"""The sentences that every face says about a plan or a run, so that terminal, report and documents tell one story.
+
+Pure: values in, words out; no layout, no colour.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pgcutover.faces.figures import count, counted, duration, listed, money, rate, server_version, size
+from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
+from pgcutover.planning.plan import AppPlan, Phase, Plan
+from pgcutover.planning.target import TargetPlan
+from pgcutover.running.state import StepState
+from pgcutover.steps.history import Outcome, RunSummary, TableProof
+
+DIGEST_DIGITS = 12
+POINT_OF_NO_RETURN = "POINT OF NO RETURN"
+ABOVE = "until here everything goes back by itself"
+BELOW = "from here on, going back leaves the new rows on RDS, exported"
+PHASES: Mapping[Phase, tuple[str, str]] = {
+    "prepare": ("PREPARE", "days ahead; users notice nothing but one release"),
+    "fence": ("FENCE", "the application closes, then the old database"),
+    "copy": ("COPY", "definitions, rows, indexes, proof"),
+    "switch": ("SWITCH", "the application gets the new database's URL and is tried"),
+    "after": ("AFTER", "the application is open"),
+}
+ON_TARGET = frozenset({Outcome.LIFTED, Outcome.MOVED, Outcome.RETIRED})
+OPEN_AGAIN = ON_TARGET | {Outcome.RETURNED}
+CHANGED = frozenset({StepState.DONE, StepState.DOING, StepState.FAILED, StepState.UNDOING})
+VERDICTS = {True: "equal", False: "DIFFERENT", None: "could not verify"}
+
+
+def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """What is decided, as label and sentence; the Markdown of a plan uses the same."""
+    decisions, source = plan.decisions, plan.decisions.source
+    users = planned_outage(plan, estimates, since=USERS_FROM)
+    database = planned_outage(plan, estimates, since=DATABASE_FROM)
+    yield "Users wait", f"{spoken(users)} (planned: from maintenance mode on to the lift)"
+    yield "No writes", f"{spoken(database)} (planned: from the fence to the lift)"
+    yield (
+        "From",
+        f"{source.addon} ({source.addon_plan}, {money(source.price_usd_per_month)}), "
+        f"PostgreSQL {server_version(source.version)}",
+    )
+    yield "", f"{source.attachment} on {source.billing_app}; followers: {listed(source.followers)}"
+    yield (
+        "",
+        f"{size(source.database_bytes)} on disk: {size(source.data_bytes)} data and {size(source.index_bytes)} indexes "
+        f"in {counted(source.tables, 'table')}, about {count(source.rows_estimate)} rows",
+    )
+    yield from target_facts(decisions.target)
+    for app in decisions.apps:
+        yield "Moves", moves_of(app)
+    for kept in decisions.kept:
+        yield "Keeps", f"{kept.app}: {kept.addon} stays attached as {kept.name}"
+    clients = decisions.clients
+    yield "Tools", f"pg_dump {_program(clients.dump_version)}, pg_restore {_program(clients.restore_version)}"
+    yield "Copy", f"{counted(decisions.jobs, 'job')} at a time"
+
+
+def _program(version: str) -> str:
+    """A client's version as people say it; a plan may hold it as the server counts, 160014."""
+    return server_version(int(version)) if version.isdigit() and len(version) > 4 else version
+
+
+def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
+    how = "existing RDS instance" if target.existing else "new RDS instance"
+    yield (
+        "To",
+        f"{how} {target.instance} ({target.instance_class}, {target.region}), PostgreSQL {target.engine_version}",
+    )
+    zones = "Multi-AZ" if target.multi_az else "one zone"
+    yield (
+        "",
+        f"{target.exposure}, {target.storage_gb} GB {target.storage_type}, {zones}, backups kept "
+        f"{counted(target.retention_days, 'day')}",
+    )
+    yield "", f"database {target.database}, owned by {target.app_role}"
+
+
+def moves_of(app: AppPlan) -> str:
+    """Which variables of an app get the new URL, and what stands behind each today."""
+    named = [f"{move.variable} ({'attachment' if move.attachment else 'copied URL'})" for move in app.moves.variables]
+    return f"{app.moves.app}: {listed(named, 'no variable')}"
+
+
+def outage_sentences(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """Both outages as they were, and as they were planned."""
+    estimates = {s.name: s.estimated_s for s in summary.steps if s.estimated_s is not None}
+    for label, actual, since in (
+        ("Users waited", summary.outage.users_s, USERS_FROM),
+        ("No writes", summary.outage.database_s, DATABASE_FROM),
+    ):
+        yield label, f"{duration(actual)} (planned: {spoken(planned_outage(summary.plan, estimates, since=since))})"
+
+
+def copied_sentence(summary: RunSummary) -> str:
+    """Rows, bytes, time and rate of the copy; '' when nothing was copied."""
+    if not summary.rows and not summary.bytes:
+        return ""
+    copy_s = next((s.actual_s for s in summary.steps if s.name == "copy"), None)
+    return f"{count(summary.rows)} rows, {size(summary.bytes)} in {duration(copy_s)} ({rate(summary.bytes, copy_s)})"
+
+
+def proof_sentence(tables: Sequence[TableProof]) -> str:
+    """12 tables equal; 1 different; 1 could not be verified."""
+    if not tables:
+        return "nothing has been compared yet"
+    found = {verdict: sum(t.equal is verdict for t in tables) for verdict in VERDICTS}
+    words = [f"{counted(found[True], 'table')} equal"]
+    words += [f"{found[False]} different"] if found[False] else []
+    words += [f"{found[None]} could not be verified"] if found[None] else []
+    return "; ".join(words)
+
+
+def standing(summary: RunSummary) -> Iterator[str]:
+    """Who runs on which database, and what is still there, one sentence each."""
+    decisions, states = summary.plan.decisions, {s.name: s.state for s in summary.steps}
+    source, target = decisions.source, decisions.target
+    new = f"{target.instance} ({target.region}), database {target.database}"
+    for app in decisions.apps:
+        named = listed([move.variable for move in app.moves.variables], "no variable")
+        if states.get("switch") is StepState.DONE:
+            yield f"{app.moves.app}: {named} set to the new database, {new}"
+        else:
+            yield f"{app.moves.app}: {named} as before the move, {source.addon}"
+    if summary.outcome not in OPEN_AGAIN and states.get(USERS_FROM) in CHANGED:
+        yield "the application is closed: users see the maintenance page"
+    if states.get(DATABASE_FROM) is StepState.DONE:
+        yield f"{source.addon} is fenced: it takes no writes until rollback or retire; it is still there and billed"
+    elif states.get(DATABASE_FROM) in CHANGED:
+        yield f"{source.addon} may be fenced in part: run the same command again, or roll back"
+    if any(s.state in CHANGED and s.phase == "prepare" for s in summary.steps):
+        yield f"RDS instance {target.instance} stays: no command but destroy --target deletes it"

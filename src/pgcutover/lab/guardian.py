@@ -1,0 +1,62 @@
+"""Waits for its starter to die, then ends every process that was left in a directory.
+
+    python -m pgcutover.lab.guardian DIRECTORY
+
+Its standard input is a pipe whose other end only the starter holds: however that ends, `kill -9` included, the pipe
+closes. What it ends is known by pid and start (`run/*.pid`) or by data directory (postmasters), never by name.
+"""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from pgcutover.lab import processes
+from pgcutover.lab.clusters import Cluster
+from pgcutover.lab.layout import LabLayout
+
+GRACE_S = 5.0
+NAME = "guardian"
+DEPTHS = ("data", "*/data", "*/*/data", "*/*/*/data")
+"""Where clusters may lie below the directory; a full walk would read every file of every database."""
+
+
+def watch(directory: Path) -> "subprocess.Popen[bytes]":
+    """Start a guardian over a directory. It acts when we die, or when the caller closes its `stdin`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pgcutover.lab.guardian", str(directory)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        cwd="/",
+    )
+
+
+def sweep(directory: Path) -> tuple[str, ...]:
+    """End what still runs there, servers last; returns the names of what had to be ended. Idempotent."""
+    left = {name: one for name, one in processes.recorded(LabLayout(directory).run).items() if name != NAME}
+    processes.end(left.values(), grace_s=GRACE_S)
+    servers = tuple(cluster for cluster in clusters(directory) if cluster.running)
+    for server in servers:
+        server.stop()
+    return (*left, *(str(server.directory) for server in servers))
+
+
+def clusters(directory: Path) -> tuple[Cluster, ...]:
+    """The clusters that lie below, running or not."""
+    versions = sorted(path for depth in DEPTHS for path in directory.glob(f"{depth}/PG_VERSION"))
+    return tuple(Cluster(path.parent.parent, int(path.read_text())) for path in versions)
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Whoever ends a whole group or session of processes must not end the one that cleans up after it.
+        signal.signal(number, signal.SIG_IGN)
+    directory = Path(sys.argv[1])
+    sys.stdin.buffer.read()
+    left = sweep(directory)
+    if left:
+        print(f"guardian: ended {', '.join(left)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What a lab hands to the person who started it: `lab.env` for a shell, and a ready pgcutover.toml.
+
+Written by the daemon once it knows its ports, read by everything else. lab.env holds tokens and is 0600.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from pgcutover.errors import UsageError
+from pgcutover.lab.layout import LabLayout
+
+REGION = "us-east-1"
+TOML = """\
+version = 1
+
+[tools]
+pg_bin = {pg_bin}
+
+# A lab: nobody's production, so no colleague's code is asked for.
+[environments.production]
+production = false
+database = "acme-api::DATABASE"
+apps = ["acme-api"]
+
+[environments.production.app.acme-api]
+smoke = "python -m pgcutover.lab.application smoke"
+
+[environments.production.target]
+region = "{region}"
+exposure = "public-tls"
+size = "next"
+postgres = "{postgres}"
+"""
+
+
+def variables(
+    *, heroku_url: str, heroku_key: str, aws_url: str, aws_key: str, aws_secret: str, ca: Path
+) -> dict[str, str]:
+    """What pgcutover, the real Heroku CLI, the AWS CLI and boto3 need to meet the lab instead of the world.
+
+    The Heroku CLI takes port and scheme of the Data API from HEROKU_HOST, and calls the last two on its own.
+    """
+    return {
+        "HEROKU_HOST": heroku_url,
+        "HEROKU_DATA_HOST": "127.0.0.1",
+        "HEROKU_API_KEY": heroku_key,
+        "HEROKU_PARTICLEBOARD_URL": heroku_url,
+        "DISABLE_TELEMETRY": "true",
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ACCESS_KEY_ID": aws_key,
+        "AWS_SECRET_ACCESS_KEY": aws_secret,
+        "AWS_DEFAULT_REGION": REGION,
+        "PGCUTOVER_RDS_CA": str(ca),
+    }
+
+
+def write_environment(layout: LabLayout, values: Mapping[str, str]) -> None:
+    layout.environment.touch(mode=0o600)
+    layout.environment.write_text("".join(f"export {name}={_quoted(value)}\n" for name, value in values.items()))
+
+
+def read_environment(layout: LabLayout) -> dict[str, str]:
+    """What `write_environment` wrote.
+
+    Raises:
+        UsageError: no lab has become ready in that directory.
+    """
+    try:
+        text = layout.environment.read_text()
+    except FileNotFoundError as cause:
+        raise UsageError(
+            f"no lab in {layout.directory}", hint="Start one: pgcutover lab up --dir DIRECTORY."
+        ) from cause
+    words = (word for word in shlex.split(text) if word != "export")
+    return dict(word.split("=", 1) for word in words)
+
+
+def write_config(layout: LabLayout, *, pg_bin: Mapping[int, Path], postgres: str) -> None:
+    layout.config.write_text(
+        # A JSON array of strings is a TOML one too.
+        TOML.format(pg_bin=json.dumps([str(path) for path in pg_bin.values()]), region=REGION, postgres=postgres)
+    )
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\"'\"'") + "'"

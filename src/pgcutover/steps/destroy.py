@@ -1,0 +1,58 @@
+"""`destroy --target`: the only way by which an RDS instance is ever deleted, and what belongs to it with it.
+
+It needs the instance's name, typed by a person; it takes a final snapshot, which stays; and it removes nothing that
+does not carry our tag.
+"""
+
+from dataclasses import dataclass
+
+from pgcutover.errors import NotConfirmedError, RefusedError
+from pgcutover.planning.target import TargetPlan
+from pgcutover.steps.ports_aws import AwsGate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destroyed:
+    """What is gone and what stays, in words."""
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
+    """Delete the instance that pgcutover made, after a final snapshot, then its groups and its secret.
+
+    Again after a crash, it goes on. The secret can be brought back for 30 days, the snapshot stays until somebody
+    deletes it.
+
+    Raises:
+        RefusedError: the instance was made by somebody else.
+        NotConfirmedError: the name typed is another.
+    """
+    if target.existing:
+        raise RefusedError(
+            f"instance {target.instance} was not made by pgcutover", hint="Whoever made it may delete it."
+        )
+    if typed != target.instance:
+        raise NotConfirmedError(
+            f"the instance is named {target.instance}, not {typed or 'nothing'}",
+            hint="Type the name exactly, when you are sure that no row in it is needed.",
+        )
+    tags = dict(target.tags)
+    aws.instances.delete_with_final_snapshot(target.instance, target.final_snapshot, tags)
+    aws.parameters.remove_group(target.parameter_group, tags)
+    aws.network.remove_subnet_group(target.subnet_group, tags)
+    aws.network.remove_security_group(target.security_group, target.vpc_id, tags)
+    aws.secrets.remove(target.secret_name, tags)
+    return Destroyed(
+        removed=(
+            f"instance {target.instance}",
+            f"parameter group {target.parameter_group}",
+            f"subnet group {target.subnet_group}",
+            f"security group {target.security_group}",
+        ),
+        kept=(
+            f"every snapshot, the last being {target.final_snapshot}",
+            f"secret {target.secret_name} (recoverable for 30 days)",
+        ),
+    )

@@ -1,0 +1,43 @@
+"""Which steps make, tune and keep the target, in order: an existing instance needs fewer."""
+
+from pgcutover.planning.target import TargetPlan
+from pgcutover.running.step import Step
+from pgcutover.steps.aftercare import Aftercare
+from pgcutover.steps.database import MakeDatabase
+from pgcutover.steps.instance import MakeInstance
+from pgcutover.steps.load_parameters import LoadParameters
+from pgcutover.steps.network import Network
+from pgcutover.steps.parameter_group import ParameterGroup
+from pgcutover.steps.parameters_back import ParametersBack
+from pgcutover.steps.ports_aws import AwsWorld
+from pgcutover.steps.secret import MakeSecret
+
+Steps = tuple[Step[AwsWorld], ...]
+
+
+def making(target: TargetPlan) -> Steps:
+    """In `prepare`: what the database stands on."""
+    if target.existing:
+        return (MakeSecret(target=target), MakeDatabase(target=target))
+    return (
+        Network(target=target),
+        MakeSecret(target=target),
+        ParameterGroup(target=target),
+        MakeInstance(target=target),
+        MakeDatabase(target=target),
+    )
+
+
+def loading(target: TargetPlan) -> Steps:
+    """Before the copy, and outside the fence."""
+    return (LoadParameters(target=target),) if target.load_parameters else ()
+
+
+def loaded(target: TargetPlan) -> Steps:
+    """After verification, before the switch."""
+    return (ParametersBack(target=target),) if target.load_parameters else ()
+
+
+def lifted(target: TargetPlan) -> Steps:
+    """After the lift. An instance that somebody else made is theirs to look after."""
+    return () if target.existing else (Aftercare(target=target),)

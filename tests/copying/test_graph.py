@@ -1,0 +1,136 @@
+"""Carrying out the task graph: order, limits, resumption, and the end after an error."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workers import chunk, job
+
+from pgcutover.copying.chunk import ChunkJob, Copied
+from pgcutover.copying.crew import Crew
+from pgcutover.copying.graph import Work, carry_out
+from pgcutover.errors import CopyError, ToolError
+from pgcutover.planning.tasks import Chunk, Task, TaskKind
+
+
+@dataclass
+class Yard:
+    """Work in threads that notes what happens."""
+
+    began: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    abandoned: int = 0
+    failing: frozenset[str] = frozenset()
+    gate: threading.Event = field(default_factory=threading.Event)
+    waiting: frozenset[str] = frozenset()
+
+    def do(self, name: str) -> None:
+        self.began.append(name)
+        if name in self.waiting:
+            self.gate.wait(10)
+        if name in self.failing:
+            raise ToolError(f"{name} failed")
+        self.ended.append(name)
+
+    def carry(self, words: ChunkJob) -> Copied:
+        self.do(f"copy {words.chunk.name}")
+        return Copied(chunk=words.chunk.name, rows=1, bytes=1, seconds=0)
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+        self.gate.set()
+
+    def work(self, *, copiers: int = 2, builders: int = 2) -> Work:
+        def words(one: Chunk) -> ChunkJob:
+            return replace(job(), chunk=one)
+
+        return Work(
+            crew=Crew(lambda: ThreadPoolExecutor(copiers), self.carry, size=copiers),
+            job=words,
+            build=lambda task: self.do(task.name),
+            builders=builders,
+            abandon=self.abandon,
+        )
+
+
+def copy(name: str, size: int = 1) -> Task:
+    return Task(name=f"copy {name}", kind=TaskKind.COPY, chunk=chunk(name, size), weight_bytes=size)
+
+
+def build(name: str, *needs: str, size: int = 1) -> Task:
+    return Task(name=name, kind=TaskKind.BUILD, needs=needs, weight_bytes=size)
+
+
+def test_the_biggest_is_copied_first() -> None:
+    """Of the tasks that may start, the heaviest starts first."""
+    yard = Yard()
+    carry_out([copy("a", 1), copy("b", 9), copy("c", 5)], yard.work(copiers=1))
+    assert ["copy b", "copy c", "copy a"] == yard.ended
+
+
+def test_indexes_start_while_other_tables_are_copied() -> None:
+    """There are no phases: the build of one table ends while the copy of another still runs."""
+    yard = Yard(waiting=frozenset({"copy slow"}))
+    tasks = [copy("slow", 9), copy("quick", 1), build("build quick", "copy quick"), build("build slow", "copy slow")]
+    thread = threading.Thread(target=carry_out, args=(tasks, yard.work()))
+    thread.start()
+    while "build quick" not in yard.ended:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    assert "copy slow" not in yard.ended
+    yard.gate.set()
+    thread.join()
+    assert {"copy slow", "copy quick", "build quick", "build slow"} == set(yard.ended)
+
+
+def test_what_is_done_is_not_done_again() -> None:
+    """Tasks that an earlier run finished are passed over, and what needed them starts."""
+    yard = Yard()
+    carry_out([copy("a"), copy("b"), build("build a", "copy a")], yard.work(), done=["copy a"])
+    assert {"copy b", "build a"} == set(yard.ended)
+
+
+def test_after_an_error_nothing_starts_and_what_runs_is_ended() -> None:
+    """The first error is raised when everything has come to rest; what was running was told to end."""
+    yard = Yard(failing=frozenset({"copy bad"}), waiting=frozenset({"copy slow"}))
+    tasks = [copy("slow", 9), copy("bad", 8), copy("later", 1), build("build bad", "copy bad")]
+    with pytest.raises(ToolError, match="copy bad failed"):
+        carry_out(tasks, yard.work())
+    assert (["copy slow"], 1, False) == (yard.ended, yard.abandoned, "copy later" in yard.began)
+
+
+def test_a_failing_end_does_not_hide_the_error() -> None:
+    """When even ending the rest fails, the first error is still the one raised, with a note."""
+    yard = Yard(failing=frozenset({"copy bad"}), waiting=frozenset({"copy slow"}))
+
+    def broken() -> None:
+        yard.gate.set()
+        raise CopyError("nobody there")
+
+    with pytest.raises(ToolError) as caught:
+        carry_out([copy("slow", 9), copy("bad", 8)], replace(yard.work(), abandon=broken))
+    assert ["ending the other tasks failed too: nobody there"] == caught.value.__notes__
+
+
+def test_a_graph_that_cannot_go_on_is_a_bug_that_shows() -> None:
+    """A task that needs what nobody does raises at once instead of waiting for ever."""
+    with pytest.raises(ValueError, match="no task can start: build a"):
+        carry_out([build("build a", "copy a")], Yard().work())
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=7), st.integers(1, 3), st.integers(1, 3))
+def test_everything_needed_is_done_before(sizes: list[int], copiers: int, builders: int) -> None:
+    """Whatever the sizes and limits, each task runs once, after all that it needs."""
+    tasks = [copy(str(n), size) for n, size in enumerate(sizes)]
+    tasks += [build(f"build {n}", f"copy {n}", size=size) for n, size in enumerate(sizes)]
+    tasks.append(build("last", *(task.name for task in tasks)))
+    yard = Yard()
+    carry_out(tasks, yard.work(copiers=copiers, builders=builders))
+    assert sorted(task.name for task in tasks) == sorted(yard.ended)
+    for task in tasks:
+        assert all(yard.ended.index(need) < yard.ended.index(task.name) for need in task.needs)

@@ -1,0 +1,56 @@
+"""Binary or text, by type and version (traps.md T6)."""
+
+import pytest
+
+from pgcutover.facts.inventory import Column
+from pgcutover.planning.formats import copy_format, holds_object_names
+
+
+def column(name: str, *, schema: str = "pg_catalog", kind: str = "b", generated: bool = False) -> Column:
+    return Column(
+        name="c",
+        type_sql=name,
+        base_type=(schema, name),
+        base_kind=kind,
+        collation=None,
+        generated=generated,
+        identity=False,
+        not_null=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "source", "target", "binary"),
+    [
+        (column("int4"), 160014, 180004, True),
+        (column("jsonb"), 160014, 180004, True),
+        (column("interval"), 160014, 160014, True),
+        (column("interval"), 160014, 180004, False),
+        (column("interval"), 180004, 160014, False),
+        (column("interval"), 170002, 180004, True),
+        (column("regclass"), 160014, 160014, False),
+        (column("regtype"), 160014, 180004, False),
+        (column("aclitem"), 160014, 160014, False),
+        (column("mood", schema="app", kind="e"), 160014, 160014, False),
+        (column("point3", schema="app", kind="c"), 160014, 160014, False),
+        (column("citext", schema="heroku_ext"), 160014, 160014, False),
+        (column("int4range", kind="r"), 160014, 160014, False),
+        (column("mood", schema="app", kind="e", generated=True), 160014, 160014, True),
+    ],
+)
+def test_only_what_means_the_same_on_both_goes_as_binary(found: Column, source: int, target: int, binary: bool) -> None:
+    """Built-in types of fixed meaning are binary; OIDs, types of the database and moved extremes are text."""
+    assert binary == copy_format([column("int4"), found], source_version=source, target_version=target).binary
+
+
+def test_the_reason_names_the_column() -> None:
+    """A table that goes as text says which column made it so."""
+    assert (
+        "column c is an interval"
+        in copy_format([column("interval")], source_version=160014, target_version=180004).reason
+    )
+
+
+def test_object_names_are_seen() -> None:
+    """A table with a reg* column is known to depend on the search path."""
+    assert [True, False] == [holds_object_names([column("regproc")]), holds_object_names([column("text")])]
