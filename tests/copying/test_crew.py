@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 import workers
 from workers import job
@@ -15,6 +14,7 @@ from workers import job
 from pgcutover.copying.chunk import Carry, ChunkJob, Copied
 from pgcutover.copying.crew import Crew, processes
 from pgcutover.errors import CopyError
+from pgcutover.lab.processes import process
 
 
 @pytest.fixture
@@ -89,7 +89,11 @@ def test_workers_end_with_a_runner_that_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 30
     while not (flag.exists() and flag.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    worker = psutil.Process(int(flag.read_text()))
+    worker = process(int(flag.read_text()))
+    assert worker is not None
     runner.kill()
     runner.join()
-    assert 0 == len(psutil.wait_procs([worker], timeout=10)[1])
+    deadline = time.monotonic() + 20
+    while worker.alive and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not worker.alive

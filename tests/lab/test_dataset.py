@@ -215,13 +215,15 @@ def test_the_size_is_as_told(made: Made) -> None:
 
 
 def test_the_same_seed_makes_the_same_rows(made: Made, session_directory: Path) -> None:
-    """Another server with the same seed holds the same names and rows; the passwords differ."""
+    """A server of another version with the same seed holds the same names and rows; the passwords differ."""
     digest = (
         "SELECT md5(string_agg(md5(ROW(o.*)::text), '' ORDER BY id)) FROM orders o",
         "SELECT md5(string_agg(md5(ROW(e.*)::text), '' ORDER BY id)) FROM events e",
         "SELECT md5(string_agg(md5(ROW(d.*)::text), '' ORDER BY id)) FROM documents d",
         "SELECT string_agg(relname || ' ' || reltuples, ',' ORDER BY relname) FROM pg_class"
-        " WHERE relnamespace IN ('public'::regnamespace, 'billing'::regnamespace) AND relkind = 'r'",
+        " WHERE relnamespace IN ('public'::regnamespace, 'billing'::regnamespace) AND relkind IN ('r', 'p')"
+        # Which leaf a row of these lies in differs between servers: enums hash by their OIDs.
+        " AND relname !~ '^shipments_'",
     )
     directory = Path(tempfile.mkdtemp(prefix="again-", dir=session_directory))
     directory.chmod(0o755)

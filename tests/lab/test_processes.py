@@ -35,8 +35,9 @@ def test_a_pid_given_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
         other = processes.Process(pid=child.pid, started_ticks=found.started_ticks - 1)
         processes.end([other], grace_s=0.1)
         assert found.alive
-        (tmp_path / "child.pid").write_text(f"{child.pid} {found.started_ticks - 1}\n")
+        (tmp_path / "child.pid").write_text(f"{child.pid} {found.started_ticks - 1} {os.getsid(0)}\n")
         assert {} == processes.recorded(tmp_path)
+        assert () == processes.orphans(tmp_path)
         child.kill()
 
 
@@ -75,3 +76,23 @@ def test_a_child_dies_with_the_thread_that_made_it() -> None:
         assert grandchild is not None
         parent.kill()
         assert processes.wait_gone([grandchild], limit_s=5)
+
+
+def test_the_rest_of_a_dead_leader_s_group_is_found(tmp_path: Path) -> None:
+    """When the recorded leader of a group dies alone, its group's other members are found, and nobody else."""
+    script = (
+        "import subprocess, sys, time\n"
+        "member = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(member.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, process_group=0) as leader:
+        assert leader.stdout is not None
+        member = processes.process(int(leader.stdout.readline()))
+        processes.record(tmp_path, "leader", leader.pid)
+        assert () == processes.orphans(tmp_path)
+        leader.kill()
+        leader.wait()
+        assert (member,) == processes.orphans(tmp_path)
+        processes.end(processes.orphans(tmp_path), grace_s=5)
+        assert () == processes.orphans(tmp_path)

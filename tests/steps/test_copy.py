@@ -1,38 +1,296 @@
-"""The steps schema, copy and finish on real servers: everything arrives, and a second time changes nothing."""
+"""The step that copies, on real servers: everything arrives, also when workers die, connections break, rows move."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from little_database import LITTLE, contents, definitions, join, run_sql
+from little_database import (
+    LITTLE,
+    LittleWorld,
+    contents,
+    definitions,
+    emptied,
+    join,
+    own_database,
+    plain,
+    rows_of,
+    run_sql,
+    take_run,
+)
+from pgcutover.copying.chunk import ChunkJob, Copied
+from pgcutover.copying.crew import Crew, processes
+from pgcutover.edges.copystream import carry
+from pgcutover.edges.postgres import Server
+from pgcutover.edges.progress import read_progress
+from pgcutover.errors import CopyError, FenceError, PgcutoverError, RunnerConflictError, SourceError
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.clusters import Cluster
-from pgcutover.running.step import Verdict
+from pgcutover.lab.relay import Relay
+from pgcutover.lab.tls import CertificateAuthority
+from pgcutover.planning.tasks import plan_chunks
+from pgcutover.running.step import Before, Verdict
 from pgcutover.steps.copy import Copy
 from pgcutover.steps.schema import Schema
 
-Scratch = Callable[[Cluster], Dsn]
+BIG = """
+CREATE TABLE app.big (id integer PRIMARY KEY, body text);
+INSERT INTO app.big SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 30000) AS i;
+ANALYZE app.big;
+"""
 
 
-@pytest.mark.parametrize("target_major", [16, 18])
-def test_everything_arrives(
-    target_major: int, cluster16: Cluster, cluster18: Cluster, scratch_db: Scratch, tmp_path: Path
-) -> None:
-    """Rows, indexes, constraints, triggers, policies and views on the target are those of the source, on 16 and 18."""
-    source, target = scratch_db(cluster16), scratch_db(cluster16 if target_major == 16 else cluster18)
-    run_sql(source, LITTLE)
-    world = join(source, target, tmp_path)
-    schema, copy = Schema(), Copy()
-    before_schema = schema.observe(world)
-    assert Verdict.ABSENT == schema.verify(world, before_schema).verdict
-    schema.do(world, before_schema)
-    assert Verdict.WHOLE == schema.verify(world, before_schema).verdict
-    before_copy = copy.observe(world)
-    assert Verdict.ABSENT == copy.verify(world, before_copy).verdict
-    copy.do(world, before_copy)
-    found = copy.verify(world, before_copy)
+@pytest.fixture(scope="module")
+def source(cluster16: Cluster) -> Iterator[Dsn]:
+    """The little database and one table that takes a moment."""
+    with own_database(cluster16) as dsn:
+        run_sql(dsn, LITTLE + BIG)
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def target_database(cluster16: Cluster) -> Iterator[Dsn]:
+    with own_database(cluster16) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def target(target_database: Dsn) -> Dsn:
+    return emptied(target_database)
+
+
+def in_threads(carrying: Callable[[ChunkJob], Copied]) -> Crew:
+    return Crew(lambda: ThreadPoolExecutor(2), carrying, size=2)
+
+
+def prepared(world: LittleWorld) -> Before:
+    """Definitions made; what copy observed."""
+    Schema().do(world, Schema().observe(world))
+    return Copy().observe(world)
+
+
+def with_crew(world: LittleWorld, crew: Crew) -> LittleWorld:
+    return LittleWorld(copier=replace(world.copier, crew=lambda: crew))
+
+
+def assert_whole(world: LittleWorld, before: Before, source: Dsn) -> None:
+    found = Copy().verify(world, before)
     assert (Verdict.WHOLE, "") == (found.verdict, "" if found.verdict is Verdict.WHOLE else found.detail)
-    expected = contents(source)
-    assert {k: v for k, v in expected.items() if "sum" not in k} == contents(target)
-    assert definitions(source) == definitions(target)
+    expected = {table: rows for table, rows in contents(source).items() if "sum" not in table}
+    assert expected == contents(world.copier.target_dsn)
+    assert definitions(source) == definitions(world.copier.target_dsn)
+
+
+@pytest.mark.parametrize("major", [16, 18])
+def test_everything_arrives(major: int, source: Dsn, cluster16: Cluster, cluster18: Cluster, tmp_path: Path) -> None:
+    """Rows, indexes, constraints, triggers, policies and views on the target are those of the source, on 16 and 18."""
+    with own_database(cluster16 if major == 16 else cluster18) as target:
+        world = join(source, target, tmp_path)
+        before = prepared(world)
+        assert Verdict.ABSENT == Copy().verify(world, before).verdict
+        Copy().do(world, before)
+        assert_whole(world, before, source)
+        files = "SELECT oid, relfilenode FROM pg_class WHERE relkind IN ('r', 'i') ORDER BY oid"
+        first = rows_of(target, files)
+        Copy().do(world, before)
+        assert first == rows_of(target, files)
+        chunks = plan_chunks(world.copier.source.inventory(), target_version=160000)
+        done = read_progress(Server(dsn=plain(target), side="target"), "run-1", chunks)
+        assert (done.bytes_total, done.tables_total, ()) == (done.bytes_done, done.tables_done, done.running)
+        assert done.rows_done == sum(count for name, (count, _) in contents(source).items() if "sum" not in name)
+
+
+def test_progress_is_seen_while_rows_arrive(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """Another session sees the table that is arriving, and counts it as done only by its marker."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    server = Server(dsn=plain(target), side="target")
+    chunks = plan_chunks(world.copier.source.inventory(), target_version=160014)
+    seen = []
+
+    def watched(words: ChunkJob) -> Copied:
+        if words.chunk.name == "app.big":
+            with psycopg.connect(plain(target).url().reveal()) as other, other.cursor() as cursor:
+                with cursor.copy("COPY app.big FROM STDIN") as rows:
+                    rows.write(b"".join(b"%d\tx\n" % n for n in range(20000)))
+                    seen.append(read_progress(server, "run-1", chunks))
+                other.rollback()
+        return carry(words)
+
+    Copy().do(with_crew(world, in_threads(watched)), before)
+    (during,) = seen
+    assert ["app.big"] == [str(table) for table in during.running]
+    assert 0 <= during.bytes_done < during.bytes_total
+
+
+def test_a_worker_killed_in_the_middle_is_replaced(
+    source: Dsn, target: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 of a worker while it copies: its chunk is copied again by another, and everything arrives once."""
+    monkeypatch.setenv("PGCUTOVER_TEST_FLAG", str(tmp_path / "flag"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "copying"))
+    from workers import carry_and_die_once
+
+    world = with_crew(join(source, target, tmp_path), Crew(lambda: processes(2), carry_and_die_once, size=2))
+    before = prepared(world)
+    Copy().do(world, before)
+    assert (tmp_path / "flag").exists()
+    assert_whole(world, before, source)
+
+
+def test_a_run_that_stopped_goes_on_where_it_was(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """After an error in the middle the same step, under a new epoch, copies only what has no marker yet."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    carried: list[str] = []
+    some_arrived = threading.Event()
+
+    def stops_at_big(words: ChunkJob) -> Copied:
+        if words.chunk.name == "app.big":
+            assert some_arrived.wait(60)
+            raise CopyError("enough")
+        copied = carry(words)
+        carried.append(words.chunk.name)
+        if len(carried) == 5:
+            some_arrived.set()
+        return copied
+
+    with pytest.raises(CopyError, match="enough"):
+        Copy().do(with_crew(world, in_threads(stops_at_big)), before)
+    first, carried[:] = set(carried), []
+    assert first
+    assert Verdict.PARTIAL == Copy().verify(world, before).verdict
+
+    def goes_on(words: ChunkJob) -> Copied:
+        carried.append(words.chunk.name)
+        return carry(words)
+
+    again = with_crew(join(source, target, tmp_path, epoch=2), in_threads(goes_on))
+    Copy().do(again, before)
+    assert set() == first & set(carried)
+    assert_whole(again, before, source)
+
+
+def test_a_runner_that_was_replaced_writes_nothing(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """T3: once another epoch holds the run, the old runner's chunks are refused at their first statement."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    held_back: list[str] = []
+
+    def after_another_took_over(words: ChunkJob) -> Copied:
+        take_run(target, 2)
+        held_back.append(words.chunk.name)
+        return carry(words)
+
+    # Without the step's own hold on the run's row: the moment in which its session was lost.
+    loose = LittleWorld(copier=replace(world.copier, target=_Unheld(world.copier.target)))  # type: ignore[arg-type]
+    with pytest.raises(RunnerConflictError, match="another runner took over run run-1"):
+        Copy().do(with_crew(loose, in_threads(after_another_took_over)), before)
+    assert held_back
+    assert {"app.no_columns": 0, "app.big": 0} == {
+        name: count for name, (count, _) in contents(target).items() if name in ("app.no_columns", "app.big")
+    }
+
+
+class _Unheld:
+    """A target whose hold on the run's row is lost."""
+
+    def __init__(self, target: object) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._target, name)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_cut_network_stops_the_run_and_the_same_step_finishes_it(
+    side: str,
+    source: Dsn,
+    target: Dsn,
+    cluster16: Cluster,
+    tls_relay: Callable[..., Relay],
+    lab_ca: CertificateAuthority,
+    tmp_path: Path,
+) -> None:
+    """Cut while the big table flows: an error about that side, then a second run that brings what is missing."""
+    relay = tls_relay(cluster16)
+    way = replace(source if side == "source" else target, host="localhost", port=relay.port)
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+
+    def through_the_relay(words: ChunkJob) -> Copied:
+        verified = way.with_options(sslmode="verify-full", sslrootcert=str(lab_ca.bundle))
+        return carry(replace(words, **{side: verified}))
+
+    cut_world = with_crew(world, in_threads(through_the_relay))
+    relay.cut_after(4_000_000)
+    with pytest.raises(PgcutoverError, match=side):
+        Copy().do(cut_world, before)
+    Copy().do(cut_world, before)
+    assert_whole(cut_world, before, source)
+
+
+def test_an_unlogged_table_that_a_crash_emptied_is_copied_again(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """Its marker survived and its rows did not: the marker is not believed, the rows come again."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    Copy().do(world, before)
+    run_sql(target, "TRUNCATE app.cache")
+    assert (Verdict.PARTIAL, "missing: app.cache") == (
+        Copy().verify(world, before).verdict,
+        Copy().verify(world, before).detail,
+    )
+    Copy().do(world, before)
+    assert_whole(world, before, source)
+
+
+def test_a_missing_index_is_found_and_built(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """verify asks the target: a dropped index, and one that is not in force, are named; do makes what is missing."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    Copy().do(world, before)
+    run_sql(target, "DROP INDEX app.customers_half; ALTER TABLE app.customers DISABLE TRIGGER noted")
+    found = Copy().verify(world, before)
+    assert (Verdict.PARTIAL, "missing: index customers_half on app.customers") == (found.verdict, found.detail)
+    Copy().do(world, before)
+    assert Verdict.WHOLE == Copy().verify(world, before).verdict
+
+
+def test_definitions_that_changed_stop_the_run(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """A column added on the source after the step looked means that the fence leaks."""
+    world = join(source, target, tmp_path)
+    before = {**prepared(world), "fingerprint": "another"}
+    with pytest.raises(FenceError, match="definitions on the source changed"):
+        Copy().do(world, before)
+
+
+def test_a_source_that_goes_away_is_the_source_s_error(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """When the holder of the snapshot is ended, chunks that come later are refused, and the run can go on."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    ended = []
+
+    def after_the_holder_died(words: ChunkJob) -> Copied:
+        if not ended:
+            ended.append(
+                rows_of(
+                    source,
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE application_name = 'pgcutover snapshot' AND usename = current_user",
+                )
+            )
+        return carry(words)
+
+    with pytest.raises(SourceError):
+        Copy().do(with_crew(world, in_threads(after_the_holder_died)), before)
+    Copy().do(world, before)
+    assert_whole(world, before, source)

@@ -134,6 +134,7 @@ def test_heroku_s_own_objects_stay_behind(
     assert ["EVENT TRIGGER - audit"] == [entry for entry in told if "COMMENT" not in entry]
     with cluster18.superuser(target.database) as session:
         session.execute("CREATE SCHEMA IF NOT EXISTS heroku_ext; CREATE EXTENSION vector SCHEMA heroku_ext")
+        session.execute(f"GRANT USAGE ON SCHEMA heroku_ext TO {target.user}".encode())
     try:
         before = Schema().observe(world)
         Schema().do(world, before)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgcutover.app.cutover import Cutover, OnFailure
-from pgcutover.app.people import Confirmation
+from pgcutover.app.cutover import BreakGlass, Cutover
+from pgcutover.app.people import Confirmation, Question
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import PgcutoverError, UsageError
 from pgcutover.running.runner import Listener
@@ -52,6 +52,7 @@ def demo(
     listener: Listener,
     say: Callable[[str], None],
     write_report: Callable[[RunSummary], str],
+    break_glass: BreakGlass,
 ) -> DemoResult:
     """Bring up a lab, move its application, prove it, and (with `back`) go back; the lab is taken down at the end."""
     lab, begun = world(), time.monotonic()
@@ -61,37 +62,47 @@ def demo(
         os.environ.update(lab.environment(directory))
         config = read_config(directory / CONFIG_FILE, None, Surroundings.read())
         with Cutover(config, listener) as cutover:
-            return _move(cutover, lab, directory, back=back, say=say, write_report=write_report, begun=begun)
+            return _Demo(cutover, lab, directory, say).run(
+                back=back, write_report=write_report, break_glass=break_glass, begun=begun
+            )
     finally:
         lab.down(directory)
 
 
-def _move(
-    cutover: Cutover,
-    lab: Any,
-    directory: Path,
-    *,
-    back: bool,
-    say: Callable[[str], None],
-    write_report: Callable[[RunSummary], str],
-    begun: float,
-) -> DemoResult:
-    say("the application serves its users now; taking stock and planning (pgcutover plan)")
-    cutover.plan()
-    say("preparing, days ahead in real life (pgcutover prepare)")
-    cutover.prepare(None)
-    say("moving (pgcutover migrate)")
-    moved = cutover.migrate(None, ask=lambda _: Confirmation(agreed=True), on_failure=OnFailure.RETURN)
-    # A few seconds of life on the new database, so that users' requests are seen to succeed there.
-    time.sleep(3)
-    ledger = lab.check(directory)
-    if ledger["lost"] or ledger["doubled"]:
-        raise PgcutoverError(f"the ledger says {ledger['lost']} lost and {ledger['doubled']} doubled writes")
-    report = cutover.write_document(Path("report.html"), write_report(moved), beside_state=True)
-    returned, left = None, ()
-    if back:
-        say("and the way back, although the application has been writing to the new database (pgcutover rollback)")
-        returned, left = cutover.rollback(ask=lambda _: Confirmation(agreed=True))
-    return DemoResult(
-        moved=moved, ledger=ledger, report=report, returned=returned, left=left, seconds=time.monotonic() - begun
-    )
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    cutover: Cutover
+    lab: Any
+    directory: Path
+    say: Callable[[str], None]
+
+    def run(
+        self, *, back: bool, write_report: Callable[[RunSummary], str], break_glass: BreakGlass, begun: float
+    ) -> DemoResult:
+        self.say("the application serves its users now; taking stock and planning (pgcutover plan)")
+        self.cutover.plan()
+        self.say("preparing, days ahead in real life (pgcutover prepare)")
+        self.cutover.prepare(None)
+        self.say("moving (pgcutover migrate)")
+        moved = self.cutover.migrate(None, ask=_agree, break_glass=break_glass)
+        ledger = self._ledger()
+        report = self.cutover.write_document(Path("report.html"), write_report(moved), beside_state=True)
+        returned, left = self._back() if back else (None, ())
+        seconds = time.monotonic() - begun
+        return DemoResult(moved=moved, ledger=ledger, report=report, returned=returned, left=left, seconds=seconds)
+
+    def _ledger(self) -> dict[str, Any]:
+        # A few seconds of life on the new database, so that users' requests are seen to succeed there.
+        time.sleep(3)
+        ledger: dict[str, Any] = self.lab.check(self.directory)
+        if ledger["lost"] or ledger["doubled"]:
+            raise PgcutoverError(f"the ledger says {ledger['lost']} lost and {ledger['doubled']} doubled writes")
+        return ledger
+
+    def _back(self) -> tuple[RunSummary, tuple[str, ...]]:
+        self.say("and the way back, although the application has written to the new database (pgcutover rollback)")
+        return self.cutover.rollback(ask=_agree)
+
+
+def _agree(_: Question) -> Confirmation:
+    return Confirmation(agreed=True)

@@ -110,7 +110,12 @@ class RunWorld:
 
     @cached_property
     def proof(self) -> ContentProof:
-        return ContentProof(self.source_server, self.plain_target, jobs=self.plan.decisions.jobs)
+        return ContentProof(
+            self.source_server,
+            self.plain_target,
+            directory=self._config.state / "runs" / self.run / "salvage",
+            jobs=self.plan.decisions.jobs,
+        )
 
     @cached_property
     def copier(self) -> Copier:

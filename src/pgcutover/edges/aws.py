@@ -60,5 +60,8 @@ class Aws:
 
     def logins(self, secret: str, master_secret: str = "") -> Mapping[str, Secret]:
         """Passwords by user: of our secret, and of somebody else's that holds the master's."""
-        others = self.secrets.logins(master_secret) if master_secret else {}
-        return {**others, **self.secrets.logins(secret)}
+        if not master_secret:
+            return self.secrets.logins(secret)
+        # Before `prepare`, only the master of an existing instance can log in.
+        ours = self.secrets.logins(secret) if self.secrets.describe(secret) else {}
+        return {**self.secrets.logins(master_secret), **ours}

@@ -24,12 +24,19 @@ REPRINTED = ("view:", "materialised view:", "rule:", "function:", "procedure:")
 
 
 class ContentProof:
-    """A source and a target, compared with `jobs` sessions on each."""
+    """A source and a target, compared with `jobs` sessions on each; exports go to `directory`."""
 
-    def __init__(self, source: Server, target: Server, *, jobs: int = 4) -> None:
+    def __init__(self, source: Server, target: Server, *, directory: Path, jobs: int = 4) -> None:
         self._source = source
         self._target = target
         self._jobs = jobs
+        self._directory = directory
+        self._latest: Proof | None = None
+
+    @property
+    def latest(self) -> Proof | None:
+        """What `compare` found last in this process."""
+        return self._latest
 
     def units(self) -> tuple[ComparisonUnit, ...]:
         """What is compared with what, by both catalogues as they are now."""
@@ -42,7 +49,8 @@ class ContentProof:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
         """
         ours, theirs = read_inventory(self._source), read_inventory(self._target)
-        return Proof(
+        self._latest = None
+        self._latest = Proof(
             tables=compare(self._source, self._target, comparison_units(ours, theirs), jobs=self._jobs),
             definitions=definition_differences(
                 object_definitions(self._source),
@@ -51,12 +59,17 @@ class ContentProof:
             ),
             sequences_behind=sequences_behind(ours, theirs),
         )
+        return self._latest
+
+    def forget(self) -> None:
+        """Make as if nothing was compared."""
+        self._latest = None
 
     def difference(self, unit: ComparisonUnit, *, limit: int = 10) -> Difference:
         """Which rows of one unit differ."""
         return difference(self._source, self._target, unit, limit=limit)
 
-    def export_difference(self, directory: str, *, keep_days: int) -> tuple[TableDifference, ...]:
+    def export_difference(self, *, keep_days: int) -> tuple[TableDifference, ...]:
         """Write every row that differs to files; see `export.export_difference`. Only tables that differ are counted.
 
         While the source is fenced this is exactly what was changed on the target since it was opened.
@@ -66,15 +79,20 @@ class ContentProof:
             self._source,
             self._target,
             [c.unit for c in comparisons if not c.equal],
-            Path(directory),
+            self._directory,
             now=datetime.now(UTC),
             keep=timedelta(days=keep_days),
             not_exported=self._not_exported(),
         )
 
-    def exported(self, directory: str) -> Mapping[str, Any] | None:
+    @property
+    def directory(self) -> str:
+        """Where exports go."""
+        return str(self._directory)
+
+    def exported(self) -> Mapping[str, Any] | None:
         """The manifest of a finished export."""
-        return read_manifest(Path(directory))
+        return read_manifest(self._directory)
 
     def _not_exported(self) -> list[str]:
         with self._target.session("large objects") as session:

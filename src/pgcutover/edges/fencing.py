@@ -40,7 +40,7 @@ from pgcutover.edges.fence_state import (
     stored_fence,
     undo_statements,
 )
-from pgcutover.edges.holder import NAME, LockHolder
+from pgcutover.edges.holder import LIMIT_S, NAME, LockHolder
 from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.edges.privileges import missing, read_privileges, restorations, revocations, without_vanished
 from pgcutover.edges.runrecord import ensure_records, writing
@@ -57,9 +57,9 @@ RESTORE_LOCK_TIMEOUT_MS = 30_000
 class HeldSource:
     """A source that can be fenced. It keeps the session that holds the locks; `close` lets go of them alone."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, lock_limit_s: float = LIMIT_S) -> None:
         self._server = server
-        self._holder = LockHolder(server)
+        self._holder = LockHolder(server, limit_s=lock_limit_s)
 
     def clients(self) -> tuple[Client, ...]:
         """Everybody's sessions but ours, oldest first."""

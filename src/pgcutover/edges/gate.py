@@ -7,12 +7,11 @@ application write.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from pgcutover.edges.clients import end, end_all, read_clients
 from pgcutover.edges.fence_state import fenced_tables, one, read_only_setting, read_only_sql, shown
 from pgcutover.edges.holder import LockHolder
-from pgcutover.edges.postgres import Connection, Server
+from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.edges.runrecord import ensure_records, writing
 from pgcutover.errors import TargetError
 from pgcutover.facts.fence import Client, GateStatus
@@ -35,26 +34,23 @@ class Gate:
         """
         with self._server.session(PURPOSE) as control:
             ensure_records(control)
-            if read_only_setting(control) != "on":
-                self._set(control, "on", "closed_at")
+            if not _status(control).closed:
+                with writing(control):
+                    control.execute(query("gate_close"), {"setting": read_only_setting(control)})
+                    control.execute(read_only_sql(control, "on"))
             self._end_older(control)
 
     def open(self) -> None:
-        """Let the application write. Idempotent."""
-        with self._server.session(PURPOSE) as control:
-            ensure_records(control)
-            if read_only_setting(control) is not None:
-                self._set(control, None, "opened_at")
+        """Let the application write: the default is again what it was. Idempotent."""
+        with self._server.session(PURPOSE) as control, writing(control):
+            if _status(control).closed:
+                row = control.execute(query("gate_open")).fetchone()
+                control.execute(read_only_sql(control, row[0] if row is not None else None))
 
     def status(self) -> GateStatus:
         """As it is now, asked of the server."""
         with self._server.session(PURPOSE) as control:
-            closed = read_only_setting(control) == "on"
-            found: tuple[datetime | None, datetime | None] = (None, None)
-            if one(control, "SELECT to_regclass('pgcutover.gate') IS NOT NULL"):
-                row = control.execute("SELECT closed_at, opened_at FROM pgcutover.gate").fetchone()
-                found = row if row is not None else found
-        return GateStatus(closed=closed, closed_at=found[0], opened_at=found[1])
+            return _status(control)
 
     def clients(self) -> tuple[Client, ...]:
         """Everybody's sessions but ours."""
@@ -84,14 +80,6 @@ class Gate:
         finally:
             holder.release()
 
-    def _set(self, control: Connection, value: str | None, column: str) -> None:
-        with writing(control):
-            control.execute(read_only_sql(control, value))
-            control.execute(
-                f"INSERT INTO pgcutover.gate ({column}) VALUES (clock_timestamp()) "  # noqa: S608  (our own words)
-                f"ON CONFLICT (single) DO UPDATE SET {column} = excluded.{column}"
-            )
-
     def _end_older(self, control: Connection) -> None:
         moment = one(control, "SELECT clock_timestamp()")
         end(control, (c for c in read_clients(control) if not c.beyond_reach))
@@ -101,3 +89,12 @@ class Gate:
                 f"target {self._server.dsn}: sessions could not be ended: {shown([str(c) for c in left])}",
                 hint="Stop them, or end them as the master user, then run the same command again.",
             )
+
+
+def _status(control: Connection) -> GateStatus:
+    row = None
+    if one(control, "SELECT to_regclass('pgcutover.gate') IS NOT NULL"):
+        row = control.execute("SELECT closed_at, opened_at FROM pgcutover.gate").fetchone()
+    closed_at, opened_at = row if row is not None else (None, None)
+    shut = closed_at is not None and (opened_at is None or opened_at < closed_at)
+    return GateStatus(closed=shut and read_only_setting(control) == "on", closed_at=closed_at, opened_at=opened_at)

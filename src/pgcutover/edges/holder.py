@@ -25,13 +25,15 @@ TABLES_PER_STATEMENT = 50
 # https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
 LOCK_TIMEOUT_MS = 2500
 LIMIT_S = 90
+"""Inside the outage: who has not let go of a lock by then is named, and a person decides."""
 
 
 class LockHolder:
     """Locks on tables, held by one transaction that is never committed."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, limit_s: float = LIMIT_S) -> None:
         self._server = server
+        self._limit_s = limit_s
         self._connection: Connection | None = None
         self._tables: frozenset[TableName] = frozenset()
 
@@ -65,7 +67,7 @@ class LockHolder:
             self._connection.autocommit = False
             self._connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         todo = [(t, lockable) for t, lockable in tables if t not in self._tables]
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + self._limit_s
         for start in range(0, len(todo), TABLES_PER_STATEMENT):
             self._hold_part(control, todo[start : start + TABLES_PER_STATEMENT], deadline)
         self._tables |= {t for t, _ in todo}
@@ -108,7 +110,7 @@ class LockHolder:
         kind = FenceError if self._server.side == "source" else TargetError
         return kind(
             f"{self._server.side} {self._server.dsn}: {', '.join(map(str, names[:5]))} could not be locked in "
-            f"{LIMIT_S} s; in the way: {', '.join(in_the_way) or 'nobody that is visible'}",
+            f"{self._limit_s:g} s; in the way: {', '.join(in_the_way) or 'nobody that is visible'}",
             hint="Nothing of the application was changed for good. End what is in the way, then run the command again.",
         )
 

@@ -15,12 +15,12 @@ import click
 import typer
 from rich.console import Console
 
-from pgcutover import app as _app_package  # noqa: F401  (the composition root; its modules are imported below)
-from pgcutover.app.cutover import Cutover, OnFailure, write_config
+from pgcutover.app.cutover import Cutover, OnFailure
+from pgcutover.app.first import write_config
 from pgcutover.app.people import Confirmation, Question
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_lab, live, render, report
+from pgcutover.faces import cli_lab, documents, live, render, report
 from pgcutover.faces.output import emit
 
 BUG = 70
@@ -50,10 +50,10 @@ DEFAULT = Path(CONFIG_FILE)
 
 
 class Failure(StrEnum):
-    """What to do when a step fails between the fence and the switch."""
+    """What to do when a step fails before the lift."""
 
-    STOP = "stop"
     RETURN = "return"
+    STOP = "stop"
 
 
 def _cutover(config: Path, environment: str | None, *, json: bool = False) -> Cutover:
@@ -115,7 +115,7 @@ def prepare(
     with _cutover(config, env, json=json) as cutover:
         if dry_run:
             planned = cutover.read_plan(plan_file)
-            emit(out, planned, render.dry_run(planned, phases=("prepare",)), json=json)
+            emit(out, planned, render.dry_run(planned.plan, phases=("prepare",)), json=json)
             return
         summary = cutover.prepare(plan_file)
     emit(out, summary, render.closing(summary), json=json)
@@ -129,7 +129,9 @@ def migrate(
     dry_run: DryRun = False,
     yes: Yes = False,
     code: Annotated[str, typer.Option(help="A colleague's NAME:CODE, for production plans.", metavar="NAME:CODE")] = "",
-    on_failure: Annotated[Failure, typer.Option(help="stop: wait for you; return: reopen the old one.")] = Failure.STOP,
+    on_failure: Annotated[
+        Failure, typer.Option(help="return: go back by itself; stop: stay closed and wait for you.")
+    ] = Failure.RETURN,
     accept_release: Annotated[
         list[str] | None, typer.Option(help="Let a release that we did not make stand.", metavar="APP:VERSION")
     ] = None,
@@ -139,11 +141,12 @@ def migrate(
     with _cutover(config, env, json=json) as cutover:
         if dry_run:
             planned = cutover.read_plan(plan_file)
-            emit(out, planned, render.dry_run(planned), json=json)
+            emit(out, planned, render.dry_run(planned.plan), json=json)
             return
         summary = cutover.migrate(
             plan_file,
             ask=_asker(yes=yes, code=code),
+            break_glass=documents.break_glass,
             on_failure=OnFailure(on_failure.value),
             accepted=tuple(_app_and_version(text) for text in accept_release or ()),
         )

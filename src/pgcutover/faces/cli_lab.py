@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from pgcutover.app import lab as use_cases
-from pgcutover.faces import live, render, report
+from pgcutover.faces import documents, live, render, report
 from pgcutover.faces.output import emit
 
 lab = typer.Typer(help="A world to practise in: real PostgreSQL, local Heroku and AWS APIs.", no_args_is_help=True)
@@ -65,5 +65,6 @@ def demo(
         listener=live.listener(err, json=False),
         say=lambda text: err.print(f"\n[bold]{text}[/bold]"),
         write_report=report.html,
+        break_glass=documents.break_glass,
     )
     out.print(render.demo(result))

@@ -8,7 +8,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TextIO, cast
 
@@ -38,8 +38,8 @@ BAR_WIDTH = 24
 class Known:
     """What is known of the steps beyond their names; empty until somebody tells."""
 
-    steps: Mapping[str, PlannedStep] = MappingProxyType({})
-    estimates: Mapping[str, float] = MappingProxyType({})
+    steps: Mapping[str, PlannedStep] = field(default_factory=dict)
+    estimates: Mapping[str, float] = field(default_factory=dict)
 
     def title(self, step: str) -> str:
         return f": {self.steps[step].title}" if step in self.steps else ""

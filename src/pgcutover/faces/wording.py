@@ -126,8 +126,10 @@ def standing(summary: RunSummary) -> Iterator[str]:
     if summary.outcome not in OPEN_AGAIN and states.get(USERS_FROM) in CHANGED:
         yield "the application is closed: users see the maintenance page"
     if states.get(DATABASE_FROM) is StepState.DONE:
-        yield f"{source.addon} is fenced: it takes no writes until rollback or retire; it is still there and billed"
+        yield f"{source.addon} is fenced: no forgotten URL can write to it; it is still there, and billed"
     elif states.get(DATABASE_FROM) in CHANGED:
         yield f"{source.addon} may be fenced in part: run the same command again, or roll back"
-    if any(s.state in CHANGED and s.phase == "prepare" for s in summary.steps):
-        yield f"RDS instance {target.instance} stays: no command but destroy --target deletes it"
+    keeping = {step.name for step in summary.plan.steps if step.keeps_target}
+    if any(step.name in keeping and step.state in CHANGED for step in summary.steps):
+        stays = "it is not ours to delete" if target.existing else "no command but destroy --target deletes it"
+        yield f"RDS instance {target.instance} stays: {stays}"

@@ -33,12 +33,16 @@ def watch(directory: Path) -> "subprocess.Popen[bytes]":
 
 def sweep(directory: Path) -> tuple[str, ...]:
     """End what still runs there, servers last; returns the names of what had to be ended. Idempotent."""
-    left = {name: one for name, one in processes.recorded(LabLayout(directory).run).items() if name != NAME}
+    run = LabLayout(directory).run
+    left = {name: one for name, one in processes.recorded(run).items() if name != NAME}
     processes.end(left.values(), grace_s=GRACE_S)
+    # Afterwards, for a leader that the kernel killed meanwhile has left its group behind.
+    orphans = {f"orphan {one.pid}": one for one in processes.orphans(run)}
+    processes.end(orphans.values(), grace_s=GRACE_S)
     servers = tuple(cluster for cluster in clusters(directory) if cluster.running)
     for server in servers:
         server.stop()
-    return (*left, *(str(server.directory) for server in servers))
+    return (*left, *orphans, *(str(server.directory) for server in servers))
 
 
 def clusters(directory: Path) -> tuple[Cluster, ...]:

@@ -1,7 +1,8 @@
 """Processes of a lab, by pid and never by name: recorded when started, ended when the lab ends.
 
-A recorded pid carries the moment its process started (in clock ticks since boot), so that a pid which the system gave
-to somebody else meanwhile is recognised and left alone. Linux only, as the whole lab: everything is read from /proc.
+A recorded pid carries the moment its process started (in clock ticks since boot) and its session, so that a pid which
+the system gave to somebody else meanwhile is recognised and left alone. Linux only, as the whole lab: everything is
+read from /proc.
 """
 
 import contextlib
@@ -9,12 +10,14 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
+STATE, PARENT, GROUP, SESSION, STARTED = 0, 1, 2, 3, 19
+"""Where `_stat` has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class Process:
 def started_ticks(pid: int) -> int | None:
     """When the process started; None when there is none, or only its unread exit code (a zombie)."""
     fields = _stat(pid)
-    return None if fields is None or fields[0] in ("Z", "X") else int(fields[19])
+    return None if fields is None or fields[STATE] in ("Z", "X") else int(fields[STARTED])
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -53,28 +56,41 @@ def process(pid: int) -> Process | None:
 
 def children(pid: int) -> tuple[Process, ...]:
     """The living direct children of a process."""
+    return _matching(lambda fields: int(fields[PARENT]) == pid)
+
+
+def _matching(wanted: Callable[[list[str]], bool]) -> tuple[Process, ...]:
     pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    found = (process(child) for child in pids if (_stat(child) or ["", ""])[1] == str(pid))
-    return tuple(child for child in found if child is not None)
+    found = ((pid, _stat(pid)) for pid in pids)
+    living = (process(pid) for pid, fields in found if fields is not None and wanted(fields))
+    return tuple(one for one in living if one is not None)
 
 
 def record(run: Path, name: str, pid: int) -> Path:
     """Write `run/<name>.pid` for a child just started; whoever cleans up after a dead daemon reads it."""
     path = run / f"{name}.pid"
     fresh = path.with_suffix(f".{os.getpid()}.new")
-    fresh.write_text(f"{pid} {started_ticks(pid) or 0}\n")
+    fields = _stat(pid)
+    ticks, session = ("0", "0") if fields is None else (fields[STARTED], fields[SESSION])
+    fresh.write_text(f"{pid} {ticks} {session}\n")
     fresh.replace(path)
     return path
 
 
 def read(path: Path) -> Process | None:
     """The living process that a pid file names; None when the file is absent, half-written or stale."""
+    words = _words(path)
+    named = None if words is None else Process(pid=words[0], started_ticks=words[1])
+    return named if named is not None and named.alive else None
+
+
+def _words(path: Path) -> tuple[int, int, int] | None:
+    """Pid, start and session."""
     try:
-        pid, ticks = (int(word) for word in path.read_text().split())
+        pid, ticks, session = (int(word) for word in path.read_text().split())
     except (FileNotFoundError, ValueError):
         return None
-    named = Process(pid=pid, started_ticks=ticks)
-    return named if named.alive else None
+    return pid, ticks, session
 
 
 def forget(run: Path, name: str) -> None:
@@ -85,6 +101,17 @@ def recorded(run: Path) -> dict[str, Process]:
     """Every recorded process that still lives, by name."""
     found = {path.stem: read(path) for path in sorted(run.glob("*.pid"))}
     return {name: living for name, living in found.items() if living is not None}
+
+
+def orphans(run: Path) -> tuple[Process, ...]:
+    """Living members of the groups that recorded processes led before they died.
+
+    Death of the parent kills a leader (`die_with_parent`), but not the rest of its group. While a group has members,
+    the kernel gives its number to no new process; the session tells it from an even later group of that number.
+    """
+    files = (_words(path) for path in run.glob("*.pid"))
+    wanted = {(pid, session) for pid, _, session in filter(None, files) if started_ticks(pid) is None}
+    return _matching(lambda fields: (int(fields[GROUP]), int(fields[SESSION])) in wanted)
 
 
 def send(target: Process, signal_number: int, *, group: bool = False) -> None:

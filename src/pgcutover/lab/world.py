@@ -75,7 +75,15 @@ class LabStatus:
     """Pids of the children that live, by name."""
 
 
-def up(directory: Path, *, size: Size = "small", speed: float = 10.0, seed: int = 1, rds_major: int = 18) -> LabInfo:
+def up(
+    directory: Path,
+    *,
+    size: Size = "small",
+    speed: float = 10.0,
+    seed: int = 1,
+    rds_major: int = 18,
+    limit_s: float | None = None,
+) -> LabInfo:
     """Start a lab; returns when its application serves users.
 
     A directory where a lab ran before gets a new one: what the old one's servers held is removed, what a person may
@@ -174,8 +182,11 @@ def _alone(layout: LabLayout) -> Iterator[None]:
     directory = layout.directory
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory", hint="Give an empty or a new directory.")
-    directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError as cause:
+        raise UsageError(f"{directory} cannot be used: {cause.strerror}", hint="Give another directory.") from cause
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -78,7 +78,12 @@ class Finish:
 
     def _wanted(self) -> tuple[Mapping[Guarded, Held], tuple[Guarded, ...]]:
         """Privileges to grant, and those that only another role could."""
-        everything = held(renamed(self.grants, dict(self.roles)))
+        listed = held(renamed(self.grants, dict(self.roles)))
+        # The application's role owns what Heroku's own roles owned (heroku_ext): an owner is granted nothing.
+        everything = {
+            g: privileges if g.kind == "default" else frozenset(p for p in privileges if p[0] != self.app_role)
+            for g, privileges in listed.items()
+        }
         left = unplaceable(everything, self.app_role)
         return {g: privileges for g, privileges in everything.items() if g not in left}, left
 

@@ -6,6 +6,7 @@ The report, the terminal and `--json` all read one RunSummary, so that they cann
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -70,7 +71,7 @@ class StepSummary(_Value):
     ended_at: datetime | None
     detail: str
     error: str
-    evidence: Mapping[str, Json]
+    evidence: Mapping[str, Any]
 
 
 class Outage(_Value):

@@ -28,6 +28,9 @@ class FoundParameters:
     in_force: Mapping[str, str]
     """What the server said, in its own units."""
     pending_reboot: bool
+    """Whether the group waited for a reboot already."""
+    waiting: tuple[str, ...]
+    """Parameters that the server itself knew to wait for a restart; PostgreSQL keeps that mark until one comes."""
 
     @classmethod
     def read(cls, world: AwsWorld, target: TargetPlan) -> "FoundParameters":
@@ -38,22 +41,30 @@ class FoundParameters:
             own={name: own.get(name) for name in names},
             in_force=dict(world.admin.settings(names)),
             pending_reboot=instance is not None and instance.pending_reboot,
+            waiting=world.admin.pending_restart(),
         )
 
     @classmethod
     def of(cls, before: Before) -> "FoundParameters":
         """What `as_before` wrote."""
-        own, in_force = before["own"], before["in_force"]
+        own, in_force, waiting = before["own"], before["in_force"], before["waiting"]
         assert isinstance(own, dict)
         assert isinstance(in_force, dict)
+        assert isinstance(waiting, list)
         return cls(
             own={name: None if value is None else str(value) for name, value in own.items()},
             in_force={name: str(value) for name, value in in_force.items()},
             pending_reboot=bool(before["pending_reboot"]),
+            waiting=tuple(str(name) for name in waiting),
         )
 
     def as_before(self) -> dict[str, Json]:
-        return {"own": dict(self.own), "in_force": dict(self.in_force), "pending_reboot": self.pending_reboot}
+        return {
+            "own": dict(self.own),
+            "in_force": dict(self.in_force),
+            "pending_reboot": self.pending_reboot,
+            "waiting": list(self.waiting),
+        }
 
     def back_in_group(self, world: AwsWorld, target: TargetPlan) -> bool:
         """Whether the group holds of these parameters exactly what it held."""

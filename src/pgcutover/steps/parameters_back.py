@@ -74,11 +74,8 @@ class ParametersBack:
 
     def _waiting(self, world: AwsWorld, found: FoundParameters) -> list[str]:
         """What waits for a reboot and did not before us."""
-        if found.pending_reboot:
-            return []
-        names = world.admin.pending_restart()
+        names = [name for name in world.admin.pending_restart() if name not in found.waiting]
         instance = world.aws.instances.describe(self.target.instance)
-        waiting = [f"{name} waits for a reboot" for name in names]
-        if not waiting and instance is not None and instance.pending_reboot:
-            waiting.append("the parameter group waits for a reboot")
-        return waiting
+        if not names and instance is not None and instance.pending_reboot and not found.pending_reboot:
+            return ["the parameter group waits for a reboot"]
+        return [f"{name} waits for a reboot" for name in names]

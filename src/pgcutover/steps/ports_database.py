@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 from pgcutover.facts.fence import Client, FenceStatus, GateStatus
 from pgcutover.facts.proof import Proof, TableDifference
@@ -32,9 +32,13 @@ class TargetGate(Protocol):
 class ContentProof(Protocol):
     """See edges/content.py."""
 
+    @property
+    def latest(self) -> Proof | None: ...
+    @property
+    def directory(self) -> str: ...
     def compare(self) -> Proof: ...
-    def export_difference(self, directory: str, *, keep_days: int) -> tuple[TableDifference, ...]: ...
-    def exported(self, directory: str) -> Mapping[str, Any] | None: ...
+    def forget(self) -> None: ...
+    def export_difference(self, *, keep_days: int) -> tuple[TableDifference, ...]: ...
 
 
 class Notes(Protocol):

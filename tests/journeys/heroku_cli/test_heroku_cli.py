@@ -60,9 +60,14 @@ def heroku(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
             [program, *words], env=environment, cwd=home, capture_output=True, text=True, timeout=120, check=False
         )
         assert (words, status) == (words, done.returncode), done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return done.stdout + said(done.stderr)
 
     return run
+
+
+def said(errors: str) -> str:
+    """Errors come wrapped into a box of 80 columns."""
+    return " ".join(errors.replace("›", " ").split())
 
 
 def settle(heroku: Cli) -> dict[str, str]:
@@ -96,9 +101,9 @@ def test_config_is_shown_and_set(heroku: Cli) -> None:
 
 def test_config_set_is_refused_where_heroku_refuses(heroku: Cli) -> None:
     """The text of Heroku's refusal reaches the person."""
-    said = heroku("config:set", "DATABASE_URL=postgres://x", "-a", APP, status=1)
+    said = heroku("config:set", "DATABASE_URL=postgres://x", "-a", APP, status=2)
     assert "Cannot overwrite attachment values DATABASE_URL." in said
-    assert "Couldn't find that app." in heroku("config", "-a", "nope", status=1)
+    assert "Couldn't find that app." in heroku("config", "-a", "nope", status=2)
 
 
 def test_addons_are_listed_with_plan_price_and_attachments(heroku: Cli) -> None:
@@ -112,7 +117,7 @@ def test_addons_are_listed_with_plan_price_and_attachments(heroku: Cli) -> None:
 def test_attach_and_detach(heroku: Cli) -> None:
     """The sequence by which DATABASE_URL is freed: the last attachment is refused, a second one makes it possible."""
     addon = addon_of(heroku, "DATABASE")
-    refused = heroku("addons:detach", "DATABASE", "-a", APP, status=1)
+    refused = heroku("addons:detach", "DATABASE", "-a", APP, status=2)
     assert f"Cannot destroy last attachment to billing app for resource {addon}" in refused
     assert re.search(r"done, v\d+", heroku("addons:attach", addon, "--as", "HEROKU_POSTGRESQL_LEGACY", "-a", APP))
     assert re.search(r"done, v\d+", heroku("addons:detach", "DATABASE", "-a", APP))
@@ -158,6 +163,7 @@ def test_releases_are_listed_newest_first(heroku: Cli) -> None:
 def test_pg_commands_tell_of_the_database(heroku: Cli) -> None:
     """`pg:info`, `pg:wait`, `pg:credentials` and `pg:settings` reach the Data API on the same port."""
     said = heroku("pg:info", "-a", APP)
+    print(said)
     assert re.search(r"Plan:\s+Standard 0", said)
     assert re.search(r"PG Version:\s+16\.", said)
     assert re.search(r"Following:\s+DATABASE", said)

@@ -15,9 +15,10 @@ CREATE TABLE IF NOT EXISTS pgcutover.fence (
     undo_sql text NOT NULL,
     raised_at timestamptz
 );
--- One row on a target: since when it is closed to writes, and when it was last opened.
+-- One row on a target: when it was last closed to writes, from which setting, and when it was last opened.
 CREATE TABLE IF NOT EXISTS pgcutover.gate (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    setting_before text,
     closed_at timestamptz,
     opened_at timestamptz
 );

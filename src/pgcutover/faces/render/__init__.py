@@ -3,9 +3,29 @@
 Nothing here prints, reads or decides. Every renderable must read well at 100 columns, without colour, in a file.
 """
 
+from pgcutover.faces.render.back import code, destroyed, retired, returned, undo_plan
+from pgcutover.faces.render.first import written_config
 from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
+from pgcutover.faces.render.practice import demo, lab_status, ledger
 from pgcutover.faces.render.problem import error
 from pgcutover.faces.render.run import closing, comparison, status
 
-__all__ = ["closing", "comparison", "dry_run", "error", "inventory", "plan_table", "status"]
+__all__ = [
+    "closing",
+    "code",
+    "comparison",
+    "demo",
+    "destroyed",
+    "dry_run",
+    "error",
+    "inventory",
+    "lab_status",
+    "ledger",
+    "plan_table",
+    "retired",
+    "returned",
+    "status",
+    "undo_plan",
+    "written_config",
+]

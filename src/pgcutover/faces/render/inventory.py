@@ -91,8 +91,14 @@ def _head() -> Table:
 
 
 def _blockers(found: DatabaseInventory) -> Iterator[RenderableType]:
-    if not found.blockers:
+    stopping = [f"{b.what}. {b.hint}" for b in found.blockers if b.stops]
+    known = [f"{b.what}. {b.hint}" for b in found.blockers if not b.stops]
+    if stopping:
+        yield Text("In the way of a move:", style="bold red")
+        yield lines(stopping)
+    else:
         yield Text("Nothing in this database stands in the way.", style="green")
-        return
-    yield Text(f"{counted(len(found.blockers), 'thing')} in the way:", style="bold red")
-    yield lines(f"{b.what}. {b.hint}".strip() for b in found.blockers)
+    if known:
+        yield Text()
+        yield heading("Does not stop a move, but should be known")
+        yield lines(known)

@@ -10,7 +10,7 @@ from rich.text import Text
 from pgcutover.faces.figures import duration, moment
 from pgcutover.faces.render.parts import facts, heading, line, lines, row, table
 from pgcutover.faces.wording import ABOVE, BELOW, DIGEST_DIGITS, PHASES, POINT_OF_NO_RETURN, plan_facts
-from pgcutover.planning.plan import Phase, Plan, PlannedStep
+from pgcutover.planning.plan import Plan, PlannedStep
 
 NUMBER_WIDTH, NAME_WIDTH, TIME_WIDTH = 3, 18, 12
 
@@ -24,7 +24,7 @@ def plan_table(plan: Plan, estimates: Mapping[str, float]) -> RenderableType:
     return Group(*parts)
 
 
-def dry_run(plan: Plan, *, phases: Collection[Phase] | None = None) -> RenderableType:
+def dry_run(plan: Plan, *, phases: Collection[str] | None = None) -> RenderableType:
     """The calls that each step would make, of some phases or of all. Nothing has been touched."""
     parts: list[RenderableType] = [_title(plan), Text("Dry run: these calls would be made. Nothing has been touched.")]
     for number, step in enumerate(plan.steps):

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgcutover.faces.figures import NONE, count, counted, duration, moment
+from pgcutover.app.comparison import Comparison
+from pgcutover.faces.figures import NONE, count, duration, moment
 from pgcutover.faces.render.parts import facts, heading, line, lines, row, state, table
 from pgcutover.faces.wording import (
     DIGEST_DIGITS,
@@ -21,6 +22,7 @@ from pgcutover.faces.wording import (
 )
 from pgcutover.steps.history import RunSummary, StepSummary, TableProof
 
+COMPARISON_STYLES = {0: "green", 1: "yellow"}
 VERDICT_STYLES = {True: "green", False: "bold red", None: "bold yellow"}
 
 
@@ -43,14 +45,20 @@ def closing(summary: RunSummary) -> RenderableType:
     return Group(*parts, *_next(summary))
 
 
-def comparison(tables: Sequence[TableProof], differences: Sequence[str] = ()) -> RenderableType:
-    """Every table compared, those that are not equal first, and the definitions that differ."""
-    parts: list[RenderableType] = [heading("Tables"), *_compared(tables), Text(proof_sentence(tables))]
-    parts += [Text(), heading("Definitions")]
-    if differences:
-        parts += [Text(f"{counted(len(differences), 'difference')}:", style="bold red"), lines(differences)]
-    else:
-        parts.append(Text("equal", style="green"))
+def comparison(found: Comparison) -> RenderableType:
+    """The verdict of `verify`, then what differs, then everything that was compared."""
+    style = COMPARISON_STYLES.get(found.exit_code, "bold red")
+    verdict = Text.assemble((found.verdict.upper(), style), f": {found.says} (exit code {found.exit_code})")
+    parts: list[RenderableType] = [verdict]
+    for title, sentences in (
+        ("Definitions that differ", found.definitions),
+        ("Sequences that are behind", found.sequences_behind),
+        ("Warnings", found.warnings),
+    ):
+        if sentences:
+            parts += [Text(), heading(title), lines(sentences)]
+    if found.tables:
+        parts += [Text(), heading("Tables", proof_sentence(found.tables)), *_compared(found.tables)]
     return Group(*parts)
 
 

@@ -8,8 +8,8 @@ TLS while rds.force_ssl is 1. EC2, STS and Secrets Manager are moto's own. Nothi
 
 Where it is not like RDS, apart from the assumptions: an endpoint is 127.0.0.1 and a port of its own, whatever Port was
 asked for; security groups and subnets are recorded and keep nobody out; storage is never full; memory is a laptop's
-(`laptop.py`), which GET /_lab/rds/instances tells; no major upgrade, no Aurora; `database.py` and `installation.py` name
-what stock PostgreSQL cannot do. `control.py` is the lab's own door, for knobs, crashes and cut networks.
+(`laptop.py`), which GET /_lab/rds/instances tells; no major upgrade, no Aurora; `database.py` and `installation.py`
+name what stock PostgreSQL cannot do. `control.py` is the lab's own door, for knobs, crashes and cut networks.
 """
 
 from pgcutover.lab.rds.assumptions import ASSUMPTIONS

@@ -1,8 +1,8 @@
 """What the lab's RDS takes for granted and nobody here could check on a real account.
 
 Each sentence has a number; the code that rests on it carries the number in a comment, so that what is learnt on a real
-account corrects the lab and the program together. A1 to A3 are open points 1 to 3 of the project's notes on AWS; points 4
-to 7 (effects and prices) are nothing the lab could assume. Nothing is decided here.
+account corrects the lab and the program together. A1 to A3 are open points 1 to 3 of the project's notes on AWS; points
+4 to 7 (effects and prices) are nothing the lab could assume. Nothing is decided here.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "A1": "wal_level is replica whatever the backup retention is, and only rds.logical_replication makes it logical; "
-        "a replica in the same Region takes no DBParameterGroupName, as the API model says",
+        "A1": "wal_level is replica whatever the backup retention is, and only rds.logical_replication makes it "
+        "logical; a replica in the same Region takes no DBParameterGroupName, as the API model says",
         "A2": "which parameters may be modified is the postgres11 family's list; what values are allowed is what this "
         "PostgreSQL allows, with lz4 and zstd added where RDS compiles them in",
         "A3": "a managed master password (ManageMasterUserPassword) and a read replica exclude each other",

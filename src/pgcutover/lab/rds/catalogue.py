@@ -111,7 +111,7 @@ class Catalogue:
             return self._known[major]
 
     def _read(self, major: int) -> Mapping[str, Parameter]:
-        cluster = Cluster(self._scratch / f"catalogue-{major}", major)
+        cluster = Cluster(self._scratch / f"catalogue-{major}", major, settings={"fsync": "off"})
         shutil.rmtree(cluster.directory, ignore_errors=True)
         query = resources.files(__package__).joinpath("sql", "settings.sql").read_text()
         try:
@@ -120,7 +120,7 @@ class Catalogue:
             with cluster.superuser() as session:
                 rows = session.execute(query.encode()).fetchall()
         finally:
-            cluster.stop()
+            cluster.stop("immediate")
             shutil.rmtree(cluster.directory, ignore_errors=True)
         # RDS writes TimeZone, DateStyle and IntervalStyle in lower case, as everything.
         found = {row[0].lower(): _parameter(*row) for row in rows if row[0] not in ABSENT}

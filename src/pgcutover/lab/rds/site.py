@@ -3,6 +3,8 @@
 import threading
 from pathlib import Path
 
+from pgcutover.errors import UsageError
+from pgcutover.lab.clusters import may_enter, run_as
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.rds.catalogue import Catalogue
 from pgcutover.lab.rds.clock import Clock
@@ -29,6 +31,13 @@ class Site:
         self.lock = threading.RLock()
         self._databases: dict[Path, Database] = {}
         self.root.mkdir(parents=True, exist_ok=True)
+        # Whatever our umask is: the servers run as somebody else.
+        self.root.chmod(0o755)
+        if not may_enter(self.root):
+            raise UsageError(
+                f"the user {run_as() or 'running this'} cannot enter {self.root}",
+                hint="Choose a place whose parent directories everybody may enter.",
+            )
         layout.run.mkdir(parents=True, exist_ok=True)
         self._certificate = ca.issue((HOST,), stem="rds")
 

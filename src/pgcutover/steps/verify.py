@@ -1,0 +1,100 @@
+"""The proof: the new database, closed to everybody, holds what the fenced old one holds.
+
+Three outcomes are kept apart: the same, different, and could not be checked, which is never a pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgcutover.errors import CopyError
+from pgcutover.facts.proof import Proof
+from pgcutover.running.step import Before, Finding, Json, Verdict
+from pgcutover.steps.ports_database import DatabaseWorld
+
+NAMED = 10
+HINT = "Nothing was switched: the application can go back to the old database. "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Close the target, compare every table's rows, every definition and every sequence. It changes no row.
+
+    It keeps the target: closed is how the target stays until it is opened.
+    """
+
+    name: str = "verify"
+    keeps_target: bool = True
+    title: str = "prove that the new database holds the same rows, definitions and sequences"
+    by_hand: str = "nothing to undo: it reads; the new database stays closed to writes"
+    calls: tuple[str, ...] = (
+        "target: ALTER DATABASE … SET default_transaction_read_only = on",
+        "both: SELECT count(*), sum(hash of each row) per table; definitions; sequences",
+    )
+
+    def observe(self, world: DatabaseWorld) -> Before:
+        return {}
+
+    def do(self, world: DatabaseWorld, before: Before) -> None:
+        world.target.close()
+        proof = world.proof.compare()
+        if proof.unchecked:
+            failures = [f"{c.unit}: {c.error}" for c in proof.unchecked]
+            raise CopyError(
+                f"could not verify {_listed(failures)}", hint=f"{HINT}Look at the cause, then run the command again."
+            )
+        different = _differences(proof)
+        if different:
+            raise CopyError(
+                f"the new database is not the same: {_listed(different)}",
+                hint=f"{HINT}Was the fence broken? Roll back, then start a new run.",
+            )
+
+    def verify(self, world: DatabaseWorld, before: Before) -> Finding:
+        proof, closed = world.proof.latest, world.target.status().closed
+        if proof is None:
+            # What another process found is not known here; comparing again only reads.
+            return Finding(verdict=Verdict.PARTIAL if closed else Verdict.ABSENT)
+        verdict = Verdict.WHOLE if proof.same and closed else Verdict.PARTIAL
+        return Finding(verdict=verdict, detail=_summary(proof), evidence=_evidence(proof))
+
+    def undo(self, world: DatabaseWorld, before: Before) -> None:
+        world.proof.forget()
+        world.target.open()
+
+
+def _differences(proof: Proof) -> list[str]:
+    rows = [
+        f"{c.unit} ({c.source.rows if c.source else 'no'} rows, {c.target.rows if c.target else 'no'} on the new one)"
+        for c in proof.different
+    ]
+    definitions = [str(d) for d in proof.definitions if d.decisive]
+    return [*rows, *definitions, *(f"sequence {name} is behind" for name in proof.sequences_behind)]
+
+
+def _listed(things: Sequence[str]) -> str:
+    more = f"; and {len(things) - NAMED} more" if len(things) > NAMED else ""
+    return "; ".join(things[:NAMED]) + more
+
+
+def _summary(proof: Proof) -> str:
+    rows = sum(c.source.rows for c in proof.tables if c.source is not None)
+    reprinted = sum(not d.decisive for d in proof.definitions)
+    said = f", {reprinted} definitions printed otherwise by the other version" if reprinted else ""
+    return f"{len(proof.tables)} tables, {rows} rows compared{said}"
+
+
+def _evidence(proof: Proof) -> dict[str, Json]:
+    return {
+        "tables": [
+            {
+                "table": str(c.unit),
+                "source_rows": c.source.rows if c.source else None,
+                "target_rows": c.target.rows if c.target else None,
+                "equal": None if c.error else c.equal,
+            }
+            for c in proof.tables
+        ],
+        "hashes": {str(c.unit): c.source.hash128 for c in proof.tables if c.source},
+        "definitions": [str(d) for d in proof.definitions],
+        "sequences_behind": [*proof.sequences_behind],
+    }

@@ -1,0 +1,301 @@
+"""The fence of a source, on real servers: what it stops, what it lets through, and that it goes without a trace."""
+
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from fenced_database import DyingServer, Fenced, fenced_database
+from pgcutover.edges.fence_state import undo_sql
+from pgcutover.edges.fencing import HeldSource
+from pgcutover.errors import FenceError, SourceError
+from pgcutover.lab.clusters import Cluster
+
+
+@pytest.fixture(params=[16, 18])
+def database(request: pytest.FixtureRequest) -> Iterator[Fenced]:
+    """A filled database on each version."""
+    with fenced_database(request.getfixturevalue(f"cluster{request.param}")) as found:
+        yield found
+
+
+@pytest.fixture
+def database16(cluster16: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster16) as found:
+        yield found
+
+
+@pytest.fixture
+def held(database: Fenced) -> Iterator[HeldSource]:
+    source = HeldSource(database.server)
+    yield source
+    source.close()
+
+
+@pytest.fixture
+def held16(database16: Fenced) -> Iterator[HeldSource]:
+    source = HeldSource(database16.server, lock_limit_s=4)
+    yield source
+    source.close()
+
+
+WRITES = {
+    "the default": "INSERT INTO items (name) VALUES ('x')",
+    "insert": "BEGIN READ WRITE; INSERT INTO items (name) VALUES ('x'); COMMIT",
+    "update": "BEGIN READ WRITE; UPDATE items SET name = 'x'; COMMIT",
+    "delete": "BEGIN READ WRITE; DELETE FROM items; COMMIT",
+    "truncate": "BEGIN READ WRITE; TRUNCATE items; COMMIT",
+    "copy": "BEGIN READ WRITE; COPY items (name) FROM PROGRAM 'true'; COMMIT",
+    "partition": "BEGIN READ WRITE; INSERT INTO events_2025 VALUES (1000, '2025-06-01'); COMMIT",
+    "root": "BEGIN READ WRITE; INSERT INTO events VALUES (1000, '2025-06-01'); COMMIT",
+    "child": "BEGIN READ WRITE; INSERT INTO child VALUES (1); COMMIT",
+    "view": "BEGIN READ WRITE; UPDATE items_view SET name = 'x'; COMMIT",
+    "definer": "BEGIN READ WRITE; SELECT add_item('x'); COMMIT",
+    "column": "BEGIN READ WRITE; UPDATE billing.invoices SET total = 1; COMMIT",
+    "sequence": "BEGIN READ WRITE; SELECT nextval('numbers'); COMMIT",
+    "setval": "BEGIN READ WRITE; SELECT setval('billing.invoices_id_seq', 1); COMMIT",
+    "new table": "BEGIN READ WRITE; CREATE TABLE public.late (id integer); COMMIT",
+    "new schema": "BEGIN READ WRITE; CREATE SCHEMA late; COMMIT",
+    "alter": "BEGIN READ WRITE; SET LOCAL lock_timeout = 200; ALTER TABLE items ADD late integer; COMMIT",
+    "drop": "BEGIN READ WRITE; SET LOCAL lock_timeout = 200; DROP TABLE child; COMMIT",
+}
+
+
+def test_no_way_to_write_is_left(database: Fenced, held: HeldSource) -> None:
+    """Owner and second credential are refused every kind of write, by default and when they ask for it."""
+    held.raise_fence(held.read_fence())
+    for dsn in (database.owner, database.other):
+        for what, statement in WRITES.items():
+            with psycopg.connect(dsn.url().reveal(), autocommit=True) as session, pytest.raises(psycopg.Error):
+                session.execute(statement.replace("late", f"late_{dsn.user}"))
+                pytest.fail(f"{what} got through as {dsn.user}")
+    counts = "SELECT (SELECT count(*) FROM items) + (SELECT count(*) FROM events) + (SELECT count(*) FROM child)"
+    assert 300 == database.one(counts)
+    assert 100 == database.one("SELECT last_value FROM numbers")
+
+
+def test_reading_and_copying_go_on(database: Fenced, held: HeldSource) -> None:
+    """Behind the fence SELECT, COPY TO and pg_dump's own lock work, for us and for others."""
+    held.raise_fence(held.read_fence())
+    with psycopg.connect(database.other.url().reveal()) as session:
+        assert (200,) == session.execute("SELECT count(*) FROM items").fetchone()
+    with database.server.session("copy") as session:
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE public.items IN ACCESS SHARE MODE")
+        with session.cursor() as cursor, cursor.copy("COPY public.items TO STDOUT") as copy:
+            assert 200 == sum(1 for _ in copy.rows())
+
+
+def test_everything_is_put_back_exactly(database: Fenced, held: HeldSource) -> None:
+    """Grantees, grantors, columns, grant options and the database's settings are the same as before the fence."""
+    database.run(f'ALTER DATABASE "{database.owner.database}" SET default_transaction_read_only = off')
+    database.run(f"ALTER DATABASE \"{database.owner.database}\" SET search_path = 'billing', 'public'")
+    before = database.state()
+    recorded = held.read_fence()
+    held.raise_fence(recorded)
+    assert before != database.state()
+    held.lower_fence(recorded)
+    assert before == database.state()
+    assert held.fence_status(recorded).absent
+    held.lower_fence(recorded)
+    assert before == database.state()
+
+
+def test_a_fence_found_standing_knows_what_was_before(database16: Fenced, held16: HeldSource) -> None:
+    """Without its journal a run still learns from the source what to put back, instead of recording the fence itself."""
+    before = database16.state()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    assert recorded == held16.read_fence()
+    held16.lower_fence(held16.read_fence())
+    assert before == database16.state()
+
+
+def test_a_person_with_psql_can_lower_it(database16: Fenced, held16: HeldSource) -> None:
+    """The SQL kept on the source puts everything back when its owner runs it."""
+    before = database16.state()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    script = database16.one("SELECT undo_sql FROM pgcutover.fence")
+    assert undo_sql(database16.server, recorded) == script
+    with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+        session.execute(script)
+    assert before == database16.state()
+    assert held16.fence_status(recorded).absent
+
+
+def test_a_prepared_transaction_stops_it_before_anything_is_touched(database16: Fenced, held16: HeldSource) -> None:
+    """The error names the transaction, and neither privileges nor settings changed."""
+    recorded = held16.read_fence()
+    before = database16.state()
+    with psycopg.connect(database16.owner.url().reveal()) as session:
+        session.tpc_begin("forgotten-42")
+        session.execute("INSERT INTO items (name) VALUES ('prepared')")
+        session.tpc_prepare()
+    for act in (held16.read_fence, lambda: held16.raise_fence(recorded)):
+        with pytest.raises(FenceError, match="forgotten-42"):
+            act()
+    assert before == database16.state()
+    assert not database16.one("SELECT to_regclass('pgcutover.fence') IS NOT NULL")
+
+
+def test_a_privilege_granted_by_another_stops_it(database16: Fenced, held16: HeldSource) -> None:
+    """What the owner could not grant again in the same grantor's name is never revoked."""
+    with psycopg.connect(database16.other.url().reveal(), autocommit=True) as session:
+        session.execute("GRANT DELETE ON items TO pg_monitor")
+    with pytest.raises(FenceError, match=f"pg_monitor has DELETE on table public.items, granted by {database16.other.user}"):
+        held16.read_fence()
+
+
+def test_a_privilege_unknown_to_the_record_is_not_revoked(database16: Fenced, held16: HeldSource) -> None:
+    """One granted after recording could not be put back, so the fence fails and names it."""
+    recorded = held16.read_fence()
+    database16.run("GRANT DELETE ON events TO pg_monitor")
+    before = database16.state()
+    with pytest.raises(FenceError, match="pg_monitor has DELETE on table public.events"):
+        held16.raise_fence(recorded)
+    held16.lower_fence(recorded)
+    assert before == database16.state()
+
+
+def test_a_table_made_after_the_record_is_no_whole_fence(database16: Fenced, held16: HeldSource) -> None:
+    """Its rows would be neither copied nor put back in order, so raising fails and names it."""
+    recorded = held16.read_fence()
+    with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+        session.execute("CREATE TABLE surprise (id integer)")
+    with pytest.raises(FenceError, match=r"public\.surprise"):
+        held16.raise_fence(recorded)
+
+
+def test_a_lock_that_nobody_lets_go_of_is_named(database16: Fenced, held16: HeldSource) -> None:
+    """A superuser's session in the way cannot be ended: after the limit the error says whose it is."""
+    recorded = held16.read_fence()
+    with database16.superuser() as session:
+        session.execute("BEGIN; SET application_name = 'platform backup'; LOCK TABLE items IN ROW EXCLUSIVE MODE")
+        with pytest.raises(FenceError, match=r"public\.items.*rdsadmin@local \(platform backup\)"):
+            held16.raise_fence(recorded)
+    held16.raise_fence(recorded)
+    assert () == held16.fence_status(recorded).leaks
+
+
+def test_sessions_in_the_way_are_ended(database16: Fenced, held16: HeldSource) -> None:
+    """A transaction with uncommitted writes ends with the fence, and what it wrote is gone."""
+    with psycopg.connect(database16.owner.url().reveal()) as session:
+        session.execute("INSERT INTO items (name) VALUES ('in flight')")
+        assert [database16.owner.user] == [c.user for c in held16.clients()]
+        held16.raise_fence(held16.read_fence())
+        with pytest.raises(psycopg.OperationalError):
+            session.commit()
+    assert 200 == database16.one("SELECT count(*) FROM items")
+
+
+def test_it_holds_when_its_process_dies(database: Fenced, held: HeldSource) -> None:
+    """Without the locks the revocation stands, the fence is still found whole, and the locks can be had again."""
+    recorded = held.read_fence()
+    held.raise_fence(recorded)
+    held.close()
+    status = held.fence_status(recorded)
+    assert () == status.leaks
+    assert not status.locked
+    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("BEGIN READ WRITE; DELETE FROM items")
+    heir = HeldSource(database.server)
+    try:
+        heir.keep_fence()
+        assert heir.fence_status(recorded).locked
+        heir.keep_fence()
+        with database.superuser() as session, pytest.raises(psycopg.errors.LockNotAvailable):
+            session.execute("SET lock_timeout = 200; SET default_transaction_read_only = off; DELETE FROM items")
+    finally:
+        heir.close()
+
+
+def test_keeping_a_fence_that_was_never_raised_does_nothing(database16: Fenced, held16: HeldSource) -> None:
+    """Only a fence that stands is locked again."""
+    before = database16.state()
+    held16.keep_fence()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.lower_fence(recorded)
+    held16.keep_fence()
+    assert before == database16.state()
+
+
+def test_locks_of_a_dead_process_do_not_block_going_back(database16: Fenced, held16: HeldSource) -> None:
+    """A holder's session that outlived its process is ended by whoever lowers the fence."""
+    before = database16.state()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    held16.keep_fence()
+    heir = HeldSource(database16.server)
+    heir.lower_fence(recorded)
+    assert before == database16.state()
+
+
+def test_death_at_every_statement_of_raising(database16: Fenced) -> None:
+    """Wherever our session is killed while raising, it can be lowered to what was before, or raised to whole."""
+    before = database16.state()
+    recorded = HeldSource(database16.server).read_fence()
+    statement, died = 0, True
+    while died:
+        statement += 1
+        dying = DyingServer(database16, statement)
+        doomed = HeldSource(dying)
+        try:
+            doomed.raise_fence(recorded)
+        except SourceError:
+            assert dying.died
+        died = dying.died
+        doomed.close()
+        heir = HeldSource(database16.server)
+        if statement % 2:
+            heir.raise_fence(recorded)
+            assert () == heir.fence_status(recorded).leaks
+        heir.lower_fence(recorded)
+        assert before == database16.state(), f"after death at statement {statement}"
+        heir.close()
+    assert statement > 30
+
+
+def test_death_at_every_statement_of_lowering(database16: Fenced) -> None:
+    """Wherever our session is killed while lowering, lowering again leaves exactly what was before."""
+    before = database16.state()
+    living = HeldSource(database16.server)
+    recorded = living.read_fence()
+    statement, died = 0, True
+    while died:
+        statement += 1
+        living.raise_fence(recorded)
+        living.close()
+        dying = DyingServer(database16, statement)
+        try:
+            HeldSource(dying).lower_fence(recorded)
+        except SourceError:
+            assert dying.died
+        died = dying.died
+        living.lower_fence(recorded)
+        assert before == database16.state(), f"after death at statement {statement}"
+    assert statement > 15
+
+
+def test_what_vanished_meanwhile_does_not_block_going_back(database16: Fenced, held16: HeldSource) -> None:
+    """A table that a superuser dropped behind the fence is passed over; the rest is put back."""
+    recorded = held16.read_fence()
+    before, settings = database16.state()
+    held16.raise_fence(recorded)
+    held16.close()
+    database16.run("SET default_transaction_read_only = off; DROP TABLE child; ALTER TABLE items DROP COLUMN secret")
+    held16.lower_fence(recorded)
+    assert (frozenset(a for a in before if a[1] != "public.child"), settings) == database16.state()
+    assert held16.fence_status(recorded).absent
+
+
+def test_raising_takes_little_time(database16: Fenced, held16: HeldSource) -> None:
+    """On an idle database nobody waits: it is inside the outage."""
+    recorded = held16.read_fence()
+    start = time.monotonic()
+    held16.raise_fence(recorded)
+    assert time.monotonic() - start < 3

@@ -1,0 +1,86 @@
+"""T6: what binary COPY would corrupt in silence arrives as it was, from 16 to 18."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from little_database import emptied, job, own_database, rows_of, run_sql, snapshot_of
+from pgcutover.edges.copystream import carry
+from pgcutover.errors import TargetError
+from pgcutover.facts.names import Dsn
+from pgcutover.lab.clusters import Cluster
+
+NAMES = """
+CREATE TYPE public.mood AS ENUM ('ok');
+CREATE TABLE public.here (id integer);
+CREATE DOMAIN public.kind AS regtype;
+CREATE TYPE public.pair AS (what regclass, n integer);
+CREATE TABLE public.t (one regclass, many regtype[], kind public.kind, pair public.pair, f regprocedure);
+"""
+SHOWN = "SELECT one::text, many::text, kind::text, pair::text, f::text FROM public.t"
+
+
+@pytest.fixture(scope="module")
+def databases(cluster16: Cluster, cluster18: Cluster) -> Iterator[tuple[Dsn, Dsn]]:
+    with own_database(cluster16) as source, own_database(cluster18) as target:
+        yield source, target
+
+
+@pytest.fixture
+def pair(databases: tuple[Dsn, Dsn]) -> tuple[Dsn, Dsn]:
+    return emptied(databases[0]), emptied(databases[1])
+
+
+def test_names_of_objects_are_the_same_objects(pair: tuple[Dsn, Dsn]) -> None:
+    """reg* values, also in arrays, domains and composites, name on the target what they named on the source; as
+    binary they would be OIDs of the other database."""
+    source, target = pair
+    # So that the same objects have other OIDs.
+    run_sql(target, "CREATE TABLE public.first (id integer)")
+    for dsn in pair:
+        run_sql(dsn, NAMES)
+    run_sql(
+        source,
+        """INSERT INTO public.t VALUES ('public.here', ARRAY['public.mood', 'integer']::regtype[], 'public.mood',
+                                        ROW('public.here', 1), 'pg_catalog.upper(text)')""",
+    )
+    with snapshot_of(source) as snapshot:
+        words = job(source, target, "public.t", snapshot, target_version=180004)
+        assert (False, True) == (words.chunk.binary, words.chunk.object_names)
+        believed = replace(words, run_id="binary", chunk=replace(words.chunk, binary=True, columns=("one",)))
+        carry(believed)
+        assert rows_of(source, "SELECT one::text FROM public.t") != rows_of(target, "SELECT one::text FROM public.t")
+        run_sql(target, "TRUNCATE public.t")
+        carry(words)
+    assert rows_of(source, SHOWN) == rows_of(target, SHOWN)
+
+
+def test_the_largest_interval_does_not_become_infinite(pair: tuple[Dsn, Dsn]) -> None:
+    """Its bytes mean infinity from 17 on: as text it is a clear error, as binary it would be believed."""
+    source, target = pair
+    for dsn in pair:
+        run_sql(dsn, "CREATE TABLE public.t (i interval)")
+    largest = "178956970 years 7 mons 2147483647 days 2562047788:00:54.775807"
+    run_sql(source, f"INSERT INTO public.t VALUES ('{largest}')")
+    with snapshot_of(source) as snapshot:
+        words = job(source, target, "public.t", snapshot, target_version=180004)
+        with pytest.raises(TargetError, match="interval out of range"):
+            carry(words)
+        carry(replace(words, chunk=replace(words.chunk, binary=True)))
+    assert [("infinity",)] == rows_of(target, "SELECT i::text FROM public.t")
+
+
+def test_ordinary_intervals_cross_from_16_to_18(pair: tuple[Dsn, Dsn]) -> None:
+    """Positive, negative and mixed intervals arrive to the microsecond."""
+    source, target = pair
+    for dsn in pair:
+        run_sql(dsn, "CREATE TABLE public.t (i interval)")
+    run_sql(
+        source,
+        """INSERT INTO public.t VALUES ('1 year 2 mons -3 days +04:05:06.000007'), ('-178000000 years'), ('0'), (NULL)""",
+    )
+    with snapshot_of(source) as snapshot:
+        carry(job(source, target, "public.t", snapshot, target_version=180004))
+    statement = "SELECT i::text FROM public.t ORDER BY i"
+    assert rows_of(source, statement) == rows_of(target, statement)
