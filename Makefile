@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.pgcutover-installed
 CHECKED := src tests scripts bench
 
-.PHONY: help demo test test-full check fmt bench install clean
+.PHONY: help demo test test-full check fmt docs bench install clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,6 +32,9 @@ check: install ## Lint, formatting, types, architecture.
 fmt: install ## Format, and mend what can be mended.
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
+
+docs: install ## Write the parts of docs/ that come from the code.
+	$(BIN)/python scripts/docs.py
 
 bench: install ## Time a move in a lab, step by step.
 	$(BIN)/python -m bench

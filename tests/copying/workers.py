@@ -28,6 +28,7 @@ def chunk(name: str = "app.t", data_bytes: int = 1) -> Chunk:
         freeze=True,
         unlogged=False,
         object_names=False,
+        extremes=(),
         rows_estimate=1,
         data_bytes=data_bytes,
         storage="s",

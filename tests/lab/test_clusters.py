@@ -219,7 +219,7 @@ def test_a_directory_that_the_servers_cannot_enter(server_directory: Path) -> No
         pytest.skip("only root runs servers as somebody else")
     private = server_directory / "private"
     private.mkdir(mode=0o700)
-    with pytest.raises(UsageError, match=f"cannot enter {private}") as caught:
+    with pytest.raises(UsageError, match="cannot enter") as caught:
         Cluster(private / "one", 16).initdb()
     assert "parent directories" in caught.value.hint
 

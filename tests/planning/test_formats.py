@@ -3,7 +3,7 @@
 import pytest
 
 from pgcutover.facts.inventory import Column
-from pgcutover.planning.formats import copy_format, holds_object_names
+from pgcutover.planning.formats import copy_format, extreme_columns, holds_object_names
 
 
 def column(name: str, *, schema: str = "pg_catalog", kind: str = "b", generated: bool = False) -> Column:
@@ -25,7 +25,7 @@ def column(name: str, *, schema: str = "pg_catalog", kind: str = "b", generated:
         (column("int4"), 160014, 180004, True),
         (column("jsonb"), 160014, 180004, True),
         (column("interval"), 160014, 160014, True),
-        (column("interval"), 160014, 180004, False),
+        (column("interval"), 160014, 180004, True),
         (column("interval"), 180004, 160014, False),
         (column("interval"), 170002, 180004, True),
         (column("regclass"), 160014, 160014, False),
@@ -45,10 +45,27 @@ def test_only_what_means_the_same_on_both_goes_as_binary(found: Column, source: 
 
 def test_the_reason_names_the_column() -> None:
     """A table that goes as text says which column made it so."""
-    assert (
-        "column c is an interval"
-        in copy_format([column("interval")], source_version=160014, target_version=180004).reason
-    )
+    form = copy_format([column("interval")], source_version=180004, target_version=160014)
+    assert "column c is an interval" in form.reason
+
+
+@pytest.mark.parametrize(
+    ("found", "source", "target", "looked_at"),
+    [
+        (column("interval"), 160014, 180004, True),
+        (column("span", schema="app", kind="c"), 160014, 180004, True),
+        (column("mood", schema="app", kind="e"), 160014, 180004, False),
+        (column("int4"), 160014, 180004, False),
+        (column("interval"), 160014, 160014, False),
+        (column("interval"), 180004, 180004, False),
+    ],
+)
+def test_extreme_intervals_are_looked_for_on_the_way_up(
+    found: Column, source: int, target: int, looked_at: bool
+) -> None:
+    """From below 17 to 17 or later, columns that are or may hold intervals are looked through; no others."""
+    columns = extreme_columns([found], source_version=source, target_version=target)
+    assert looked_at == bool(columns)
 
 
 def test_object_names_are_seen() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_the_server_never_sees_a_password(
     account, _ = stand
     account.aws.parameters.set_values(target.parameter_group, [("log_statement", "all")])
     while world.admin.settings(["log_statement"]) != {"log_statement": "all"}:
-        pass
+        time.sleep(0.1)
     do(world, target)
     with urllib.request.urlopen(f"{account.url}/_lab/rds/instances") as answer:
         (log,) = (Path(one["directory"]) / "server.log" for one in json.load(answer))

@@ -58,7 +58,7 @@ def test_versions_that_do_not_fit_are_refused_before_anything(tmp_path: Path) ->
 
 
 def test_why_they_are_refused(source: Dsn, cluster16: Cluster, tmp_path: Path) -> None:
-    """Without the refusal: pg_restore 18 sends a setting that a server 16 does not know, and stops; the canary tells."""
+    """Without it: pg_restore 18 sends a setting that a server 16 does not know, and stops; the canary tells."""
     unfit = Chosen(dump=tool("pg_dump", 18), restore=tool("pg_restore", 18))
     archive, entries = dumped(source, unfit.dump, tmp_path)
     with own_database(cluster16) as scratch, pytest.raises(ToolError, match="transaction_timeout") as caught:

@@ -60,7 +60,7 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
     return (
         ("prepare", SaveConfig(apps=moves)),
         *(("prepare", step) for step in target_steps.making(target)),
-        *(("prepare", KeepAttachment(kept=k, name=f"keep-attachment-{k.name}")) for k in decisions.kept),
+        *(("prepare", KeepAttachment(kept=k, name=_kept_name(n))) for n, k in enumerate(decisions.kept, start=1)),
         ("prepare", Connect(commands=connect, sslmode=sslmode)),
         *(("fence", step) for step in target_steps.loading(target)),
         ("fence", Maintenance(apps=names)),
@@ -79,6 +79,10 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
         ("switch", Lift(apps=moves)),
         *(("after", step) for step in target_steps.lifted(target)),
     )
+
+
+def _kept_name(number: int) -> str:
+    return "keep-attachment" if number == 1 else f"keep-attachment-{number}"
 
 
 def planned_steps(decisions: Decisions) -> tuple[PlannedStep, ...]:

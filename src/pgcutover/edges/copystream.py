@@ -58,6 +58,12 @@ SERVER_KEEPALIVE: Mapping[str, str] = {
 # Off, NULL inside an array's text would be read as the word. traps.md T11's list is for output; this one is for input.
 TEXT_INPUT: Mapping[str, str] = {"array_nulls": "on"}
 
+# As intervalstyle postgres writes them. https://www.postgresql.org/docs/16/datatype-datetime.html
+EXTREME_INTERVALS = (
+    "178956970 years 7 mons 2147483647 days 2562047788:00:54.775807",
+    "-178956970 years -8 mons -2147483648 days -2562047788:00:54.775808",
+)
+
 # Class 08 is "connection exception", 57P01 to 57P03 are shutdown, crash and start-up.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 LOST = ("08", "57P01", "57P02", "57P03")
@@ -92,6 +98,7 @@ async def _carry(job: ChunkJob) -> Copied:
             with _told("source", job):
                 await source.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await source.execute(_text(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(job.snapshot))))
+                await _refuse_extremes(source, job.chunk)
             rows, byte_count = await _stream(source, target, job)
         seconds = time.perf_counter() - started
         with _told("target", job):
@@ -142,6 +149,26 @@ async def _empty(target: asyncpg.Connection, job: ChunkJob) -> None:
             hint="Nothing was touched. Give the run an empty database.",
         )
     await target.execute(_text(sql.SQL("TRUNCATE TABLE {only}{table}").format(**names)))
+
+
+async def _refuse_extremes(source: asyncpg.Connection, chunk: Chunk) -> None:
+    """T6: from 17 on the largest interval and the smallest are infinities, as text and as bytes."""
+    if not chunk.extremes:
+        return
+    tests = [
+        sql.SQL("{}::text LIKE {}").format(sql.Identifier(name), sql.Literal(f"%{extreme}%"))
+        for name in chunk.extremes
+        for extreme in EXTREME_INTERVALS
+    ]
+    found = sql.SQL("SELECT EXISTS (SELECT FROM {}{} WHERE {})").format(
+        sql.SQL("" if chunk.tree else "ONLY "), _table(chunk), sql.SQL(" OR ").join(tests)
+    )
+    if await source.fetchval(_text(found)):
+        raise SourceError(
+            f"table {chunk.name} holds the largest or the smallest interval there is ({', '.join(chunk.extremes)}), "
+            "which the target would read as infinite",
+            hint="Change those values on the source: from PostgreSQL 17 on they mean infinity.",
+        )
 
 
 @dataclass(slots=True)

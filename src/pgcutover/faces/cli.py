@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 from rich.console import Console
 
@@ -271,13 +270,10 @@ def main() -> NoReturn:
     except PgcutoverError as error:
         err.print(render.error(error))
         sys.exit(error.exit_code)
-    except click.UsageError as error:
+    except typer.exceptions.TyperException as error:
         error.show(sys.stderr)
         sys.exit(UsageError.exit_code)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        sys.exit(UsageError.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         err.print("interrupted; run the same command again to go on, or pgcutover status to see where it stands")
         sys.exit(InterruptedRun.exit_code)
     except Exception as bug:  # noqa: BLE001  (the last frame: whatever it is, it must not look like a verdict)

@@ -116,6 +116,20 @@ def may_enter(directory: Path) -> bool:
     return _as_server("/bin/sh", "-c", 'cd "$0"', directory).returncode == 0
 
 
+def require_entry(directory: Path) -> None:
+    """Refuse a directory that the servers' user cannot enter.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not may_enter(directory):
+        raise UsageError(
+            f"the user {run_as() or 'running this'} that runs the servers cannot enter {directory}",
+            hint="PostgreSQL does not run as root, so the servers have a user of their own, who must reach this path: "
+            "choose a place whose parent directories everybody may enter, or run this as a user that is not root.",
+        )
+
+
 def _as_server(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run as the servers' user, with an environment of its own, from a directory that everybody may be in."""
     user = run_as()
@@ -289,12 +303,7 @@ class Cluster:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._give_away(self.directory)
         for path in (binaries(self.major), self.directory):
-            if not may_enter(path):
-                raise UsageError(
-                    f"the user {run_as() or 'running this'} cannot enter {path}",
-                    hint="PostgreSQL does not run as root, so the servers have a user of their own, who needs to "
-                    "reach this path: choose a place whose parent directories everybody may enter.",
-                )
+            require_entry(path)
 
     def _configured_port(self) -> int | None:
         """Of a cluster that an earlier object made."""

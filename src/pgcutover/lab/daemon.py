@@ -26,7 +26,7 @@ from pgcutover.facts.names import Dsn, Secret
 from pgcutover.lab import guardian, handout, processes, statefile, stray
 from pgcutover.lab.clients import install_clients
 from pgcutover.lab.clusters import Cluster
-from pgcutover.lab.dataset import SCALE, HerokuDatabase, Size, create_heroku_database
+from pgcutover.lab.dataset import HEROKU_MAJOR, SCALE, HerokuDatabase, Size, create_heroku_database
 from pgcutover.lab.heroku.acme import API
 from pgcutover.lab.heroku.pace import BOOT_S
 from pgcutover.lab.heroku.records import DynoState
@@ -37,7 +37,6 @@ from pgcutover.lab.statefile import LabState
 from pgcutover.lab.tls import CertificateAuthority, self_signed
 
 HOST = "127.0.0.1"
-HEROKU_MAJOR = 16
 HEROKU_SETTINGS = MappingProxyType(
     {
         # Above the plan's limit, so that the limit is what a client meets.

@@ -20,6 +20,7 @@ Size: TypeAlias = Literal["small", "medium"]
 SCALE: dict[Size, int] = {"small": 3, "medium": 36}
 """Small is about 30 MB, medium about 300 MB, indexes included."""
 
+HEROKU_MAJOR = 16
 PLAN = "heroku-postgresql:standard-0"
 CONNECTION_LIMIT = 120
 """Of the -0 plans: https://devcenter.heroku.com/articles/heroku-postgres-production-tier-technical-characterization"""

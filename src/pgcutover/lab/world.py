@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from pgcutover.errors import ToolError, UsageError
 from pgcutover.lab import guardian, handout, ledger, processes, statefile
-from pgcutover.lab.clusters import binaries, may_enter, run_as
-from pgcutover.lab.dataset import SCALE, Size
+from pgcutover.lab.clusters import binaries, require_entry
+from pgcutover.lab.dataset import HEROKU_MAJOR, SCALE, Size
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.statefile import LabState
 
@@ -99,7 +99,8 @@ def up(
         raise UsageError(
             f"no lab of size {size} and speed {speed:g}", hint=f"Sizes: {', '.join(SCALE)}; speed above 0."
         )
-    binaries(rds_major)
+    for major in (HEROKU_MAJOR, rds_major):
+        require_entry(binaries(major))
     with _alone(layout):
         _take(layout)
         statefile.write(layout, LabState.STARTING)
@@ -204,12 +205,7 @@ def _take(layout: LabLayout) -> None:
     if processes.read(layout.daemon_pid) is not None:
         raise UsageError(f"a lab runs in {directory}", hint="Stop it with `pgcutover lab down`, or use another one.")
     directory.chmod(0o711)
-    if not may_enter(directory):
-        raise UsageError(
-            f"the user {run_as()} that runs the servers cannot enter {directory}",
-            hint="PostgreSQL does not run as root: choose a directory whose parents everybody may enter, or run the "
-            "lab as a user that is not root.",
-        )
+    require_entry(directory)
     guardian.sweep(directory)
     _put_away(layout)
     for path in layout.directories:

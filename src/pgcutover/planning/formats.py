@@ -36,20 +36,36 @@ class Format:
 
 def copy_format(columns: Iterable[Column], *, source_version: int, target_version: int) -> Format:
     """The format for a table with these columns; generated columns are not copied and do not count."""
-    across = (source_version // 10000 >= INFINITE_INTERVALS_SINCE) != (
-        target_version // 10000 >= INFINITE_INTERVALS_SINCE
-    )
+    downward = source_version // 10000 >= INFINITE_INTERVALS_SINCE > target_version // 10000
     for column in columns:
         if column.generated:
             continue
         schema, name = column.base_type
         if schema != CATALOG or column.base_kind != "b":
             return Format(binary=False, reason=f"column {column.name} is of type {column.type_sql}, not built in")
-        if name == "interval" and across:
-            return Format(binary=False, reason=f"column {column.name} is an interval, whose extremes changed in 17")
+        if name == "interval" and downward:
+            # Text, so that an infinity is refused and not read as a number.
+            return Format(
+                binary=False, reason=f"column {column.name} is an interval, which was never infinite before 17"
+            )
         if name not in SAME_BINARY and name != "interval":
             return Format(binary=False, reason=f"type {name} of column {column.name} differs between databases")
     return Format(binary=True)
+
+
+def extreme_columns(columns: Iterable[Column], *, source_version: int, target_version: int) -> tuple[str, ...]:
+    """Columns in which a largest or smallest interval would become infinite on the target, in either format.
+
+    Types of the database that have parts may hold intervals too; their parts are not known here, so they count.
+    """
+    if not source_version // 10000 < INFINITE_INTERVALS_SINCE <= target_version // 10000:
+        return ()
+    return tuple(
+        c.name
+        for c in columns
+        if not c.generated
+        and (c.base_type == (CATALOG, "interval") or (c.base_type[0] != CATALOG and c.base_kind in "crm"))
+    )
 
 
 def holds_object_names(columns: Iterable[Column]) -> bool:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from pgcutover.planning.moves import AppMoves, KeptAttachment
 from pgcutover.planning.target import TargetPlan
 
-PLAN_VERSION = 1
+PLAN_VERSION: Literal[1] = 1
 Phase = Literal["prepare", "fence", "copy", "switch", "after"]
 
 

@@ -16,7 +16,7 @@ from pgcutover.errors import RefusedError
 from pgcutover.facts.inventory import Column, DatabaseInventory, PartitionKey, Table
 from pgcutover.facts.names import TableName
 from pgcutover.planning.definitions import TocEntry
-from pgcutover.planning.formats import CATALOG, copy_format, holds_object_names
+from pgcutover.planning.formats import CATALOG, copy_format, extreme_columns, holds_object_names
 
 # Built-in types that compare, and hash, alike on every server: where their rows belong cannot differ.
 _STEADY = (
@@ -43,7 +43,8 @@ class Chunk:
 
     `table` is what is read and written; with `tree` it is the root of a partition tree, read and written whole, so that
     the target decides where each row belongs. `holders` are the tables whose rows these are. `columns` are all but the
-    generated ones; () means a table without any. `storage` is a digest of the holders' relfilenodes: it changes when
+    generated ones; () means a table without any; in `extremes` are those whose extreme intervals the target would read
+    as infinite (T6). `storage` is a digest of the holders' relfilenodes: it changes when
     one of them is truncated or rewritten (T7).
     """
 
@@ -56,6 +57,7 @@ class Chunk:
     freeze: bool
     unlogged: bool
     object_names: bool
+    extremes: tuple[str, ...]
     rows_estimate: int
     data_bytes: int
     storage: str
@@ -167,6 +169,7 @@ def _chunk(table: Table, holders: tuple[Table, ...], source_version: int, target
         freeze=not tree,
         unlogged=any(t.unlogged for t in holders),
         object_names=holds_object_names(table.columns),
+        extremes=extreme_columns(table.columns, source_version=source_version, target_version=target_version),
         rows_estimate=sum(max(t.rows_estimate, 0) for t in holders),
         data_bytes=sum(t.data_bytes for t in holders),
         storage=_storage(holders),

@@ -1,4 +1,3 @@
-# ruff: noqa: SIM300
 """Heroku's own command line, unchanged, works against the lab as against Heroku: opt-in, `pytest --cli`.
 
 It needs the `heroku` program (npm install heroku) on the PATH or named by HEROKU_CLI; nothing leaves this machine.
@@ -60,12 +59,12 @@ def heroku(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
             [program, *words], env=environment, cwd=home, capture_output=True, text=True, timeout=120, check=False
         )
         assert (words, status) == (words, done.returncode), done.stdout + done.stderr
-        return done.stdout + said(done.stderr)
+        return done.stdout + unboxed(done.stderr)
 
     return run
 
 
-def said(errors: str) -> str:
+def unboxed(errors: str) -> str:
     """Errors come wrapped into a box of 80 columns."""
     return " ".join(errors.replace("›", " ").split())
 
@@ -163,10 +162,9 @@ def test_releases_are_listed_newest_first(heroku: Cli) -> None:
 def test_pg_commands_tell_of_the_database(heroku: Cli) -> None:
     """`pg:info`, `pg:wait`, `pg:credentials` and `pg:settings` reach the Data API on the same port."""
     said = heroku("pg:info", "-a", APP)
-    print(said)
     assert re.search(r"Plan:\s+Standard 0", said)
     assert re.search(r"PG Version:\s+16\.", said)
-    assert re.search(r"Following:\s+DATABASE", said)
+    assert re.search(r"Following:\s+\w*DATABASE", said)
     heroku("pg:wait", "-a", APP)
     assert "acme_reporting" in heroku("pg:credentials", "DATABASE", "-a", APP)
     assert "log-statement" in heroku("pg:settings", "DATABASE", "-a", APP)

@@ -98,6 +98,14 @@ def test_an_unknown_endpoint_and_malformed_bodies_have_heroku_errors(looked_at: 
     assert "invalid_params" == looked_at.api.post("/addon-attachments", json={"app": APP}).json()["id"]
 
 
+def test_unknown_params_are_refused(looked_at: Heroku) -> None:
+    """As Heroku does it: the path of each key it does not know."""
+    wrong = looked_at.api.patch(f"/apps/{APP}", json={"maintenance": True, "maintenence": True})
+    assert (422, "Unknown params: maintenence.") == (wrong.status_code, wrong.json()["message"])
+    nested = looked_at.api.patch(f"/apps/{APP}/formation", json={"updates": [{"type": "web", "qty": 1}]})
+    assert "Unknown params: updates:0:qty." == nested.json()["message"]
+
+
 def test_a_fault_strikes_as_often_as_told(still: Heroku) -> None:
     """A status fault does nothing but answer; the request after it works."""
     still.api.post("/_lab/faults", json={"kind": "status", "path": "/apps/acme-api$", "method": "PATCH", "status": 502})

@@ -1,12 +1,14 @@
 """The local Heroku refuses what Heroku refuses, in its words, and each accepted change is one release."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from conftest import Heroku
+from pgcutover.lab.heroku import rules, server
 
 APP = "acme-api"
 
@@ -140,16 +142,21 @@ def test_replacing_the_last_billing_attachment_is_refused(still: Heroku) -> None
     ]
 
 
-def test_a_variable_set_by_hand_blocks_the_attachment_of_its_name(still: Heroku) -> None:
-    """L1: on the way back DATABASE_URL must be unset before DATABASE can be attached again."""
+def test_a_variable_set_by_hand_guards_the_attachment_of_its_name(still: Heroku) -> None:
+    """L1: on the way back DATABASE_URL must be unset, or its loss confirmed, before DATABASE can be attached again."""
     first = attachments(still)["DATABASE"]
     addon = first["addon"]["name"]
     attach(still, addon=addon, name="HEROKU_POSTGRESQL_LEGACY")
     still.api.delete(f"/addon-attachments/{first['id']}")
     patch_config(still, {"DATABASE_URL": "postgres://u:p@rds.example:5432/app"})
-    assert 422 == attach(still, addon=addon, name="DATABASE").status_code
+    assert 423 == attach(still, addon=addon, name="DATABASE").status_code
     patch_config(still, {"DATABASE_URL": None})
-    assert 201 == attach(still, addon=addon, name="DATABASE").status_code
+    second = attach(still, addon=addon, name="DATABASE")
+    assert 201 == second.status_code
+    still.api.delete(f"/addon-attachments/{second.json()['id']}")
+    patch_config(still, {"DATABASE_URL": "postgres://u:p@rds.example:5432/app"})
+    assert 201 == attach(still, addon=addon, name="DATABASE", confirm=APP).status_code
+    assert "rds.example" not in still.get(f"/apps/{APP}/config-vars")["DATABASE_URL"]
 
 
 @pytest.mark.parametrize("name", ["my-backup", "1ST", "with space"])
@@ -219,3 +226,10 @@ def test_scaling_is_no_release(still: Heroku) -> None:
     still.api.patch(f"/apps/{APP}/formation", json={"updates": [{"type": "web", "quantity": 0}]})
     still.api.patch(f"/apps/{APP}", json={"maintenance": True})
     assert before == versions(still)
+
+
+def test_every_assumption_is_named_where_it_is_made() -> None:
+    """Each number of the table stands in the code or its docstrings, and the code names no number without an entry."""
+    sources = Path(server.__file__).parent.glob("*.py")
+    named = {number for path in sources for number in re.findall(r"(?i)assumptions? ([HL]\d+)", path.read_text())}
+    assert set(rules.ASSUMPTIONS) == named

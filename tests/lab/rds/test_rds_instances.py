@@ -408,14 +408,21 @@ class TestLife:
 
 class TestLeaving:
     def test_deletion_protection_protects(self, account: Any, fresh: str, refused: Refused) -> None:
-        """Deleting is refused until it is taken off, and then refused without a word on the final snapshot."""
+        """Deleting is refused until it is taken off, then without a word on the final snapshot; no thread stays."""
         account.order(fresh, DeletionProtection=True)
-        account.available(fresh)
+        threads = {f"rds-{fresh}", f"relay-{account.available(fresh)['Endpoint']['Port']}"}
         delete = account.rds.delete_db_instance
         assert COMBINATION == refused(delete, DBInstanceIdentifier=fresh, SkipFinalSnapshot=True)
         account.rds.modify_db_instance(DBInstanceIdentifier=fresh, DeletionProtection=False)
         assert COMBINATION == refused(delete, DBInstanceIdentifier=fresh)
         assert "available" == account.instance(fresh)["DBInstanceStatus"]
+        assert threads == threads & {one.name for one in threading.enumerate()}
+        delete(DBInstanceIdentifier=fresh, SkipFinalSnapshot=True)
+        account.gone(fresh)
+        for one in threading.enumerate():
+            if one.name in threads:
+                one.join(5)
+        assert set() == threads & {one.name for one in threading.enumerate()}
 
     def test_a_final_snapshot_brings_every_row_back(self, account: Any, fresh: str) -> None:
         """Deleting takes time and leaves a snapshot and no process; restored, the instance has rows and password."""
@@ -437,19 +444,6 @@ class TestLeaving:
         with account.session(fresh) as session:
             assert (1000,) == session.execute("SELECT count(*) FROM kept").fetchone()
         rds.delete_db_snapshot(DBSnapshotIdentifier="last")
-
-    def test_no_thread_of_a_deleted_instance_stays(self, account: Any, fresh: str) -> None:
-        """Its worker and its relay end with it."""
-        account.order(fresh)
-        port = account.available(fresh)["Endpoint"]["Port"]
-        threads = {f"rds-{fresh}", f"relay-{port}"}
-        assert threads == threads & {one.name for one in threading.enumerate()}
-        account.rds.delete_db_instance(DBInstanceIdentifier=fresh, SkipFinalSnapshot=True)
-        account.gone(fresh)
-        for one in threading.enumerate():
-            if one.name in threads:
-                one.join(5)
-        assert set() == threads & {one.name for one in threading.enumerate()}
 
     def test_a_manual_snapshot_takes_time(self, account: Any, instances: dict[str, Any], refused: Refused) -> None:
         """creating, then available; meanwhile the instance backs up; its name is taken once."""

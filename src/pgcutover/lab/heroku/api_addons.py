@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
 
 from pgcutover.lab.heroku import paging, refusals, shapes
+from pgcutover.lab.heroku.bodies import AddOnQuestion, AttachmentQuestion, Named, NewAttachment
 from pgcutover.lab.heroku.plans import BY_NAME as PLANS_BY_NAME
 from pgcutover.lab.heroku.plans import PLANS, SERVICE
 from pgcutover.lab.heroku.platform import Platform
@@ -22,47 +22,6 @@ Inclusion = Annotated[str | None, Header(alias="accept-inclusion")]
 Accept = Annotated[str, Header()]
 FIELDS = ("id", "name")
 SDK = "version=3.sdk"
-
-
-class Named(BaseModel):
-    """The command line sends `{"name": …}` where the schema wants a string."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str | None = None
-    id: str | None = None
-
-
-class NewAttachment(BaseModel):
-    """POST /addon-attachments"""
-
-    model_config = ConfigDict(frozen=True)
-
-    addon: str | Named
-    app: str | Named
-    name: str | None = None
-    namespace: str | None = None
-    confirm: str | None = None
-
-
-class AddOnQuestion(BaseModel):
-    """POST /actions/addons/resolve"""
-
-    model_config = ConfigDict(frozen=True)
-
-    addon: str
-    app: str | None = None
-    addon_service: str | None = None
-
-
-class AttachmentQuestion(BaseModel):
-    """POST /actions/addon-attachments/resolve"""
-
-    model_config = ConfigDict(frozen=True)
-
-    addon_attachment: str
-    app: str | None = None
-    addon_service: str | None = None
 
 
 def routes(platform: Platform) -> APIRouter:
@@ -273,4 +232,4 @@ def _asked(header: str | None, accept: str) -> tuple[str, ...]:
 
 
 def _identity(given: str | Named) -> str:
-    return given if isinstance(given, str) else given.id or given.name or ""
+    return given if isinstance(given, str) else given.identity

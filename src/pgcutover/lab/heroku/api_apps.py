@@ -7,23 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
 
 from pgcutover.lab.heroku import paging, refusals, rules, shapes
+from pgcutover.lab.heroku.bodies import AppChanges
 from pgcutover.lab.heroku.platform import Platform
 
 Range = Annotated[str | None, Header(alias="range")]
 BY_NAME = ("name", "id")
-
-
-class AppChanges(BaseModel):
-    """PATCH /apps/{app}. Renaming and other stacks are beyond the lab."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    maintenance: bool | None = None
-    name: str | None = None
-    build_stack: str | None = None
 
 
 def routes(platform: Platform) -> APIRouter:

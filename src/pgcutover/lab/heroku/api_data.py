@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import psycopg
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from pgcutover.lab.heroku import measures, refusals
+from pgcutover.lab.heroku.bodies import Pooling
 from pgcutover.lab.heroku.measures import Measures
 from pgcutover.lab.heroku.plans import Plan, plan
 from pgcutover.lab.heroku.platform import Platform
@@ -26,16 +26,6 @@ SETTINGS = {
     "log_min_error_statement": ("Logs the statement of an error at least as severe as this.", "error"),
     "track_functions": ("Whether calls of functions are counted.", "none"),
 }
-
-
-class Pooling(BaseModel):
-    """POST /client/v11/databases/{id}/connection-pooling"""
-
-    model_config = ConfigDict(frozen=True)
-
-    app: str
-    credential: str = "default"
-    name: str | None = None
 
 
 def routes(platform: Platform) -> APIRouter:

@@ -16,9 +16,9 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from pgcutover.lab.heroku import refusals, shapes
+from pgcutover.lab.heroku.bodies import Body
 from pgcutover.lab.heroku.gate import Fault, FaultKind, TokenScope
 from pgcutover.lab.heroku.platform import Platform
 from pgcutover.lab.heroku.records import ProcessType, now
@@ -26,32 +26,26 @@ from pgcutover.lab.heroku.releases import set_knobs
 from pgcutover.lab.heroku.rules import ASSUMPTIONS
 
 
-class Ours(BaseModel):
-    """The lab's own requests: unknown keys are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KnobChanges(Ours):
+class KnobChanges(Body):
     release_phase_fails: bool | None = None
     attach_runs_release_phase: bool | None = None
     refusal_status: int | None = None
     refusal_id: str | None = None
 
 
-class Procfile(Ours):
+class Procfile(Body):
     command: str | None
 
 
-class Job(Ours):
+class Job(Body):
     command: str
 
 
-class Buildpacks(Ours):
+class Buildpacks(Body):
     buildpacks: tuple[str, ...]
 
 
-class NewFault(Ours):
+class NewFault(Body):
     kind: FaultKind
     path: str
     method: str | None = None
@@ -61,11 +55,11 @@ class NewFault(Ours):
     id: str = "service_unavailable"
 
 
-class RateLimitChange(Ours):
+class RateLimitChange(Body):
     remaining: int
 
 
-class Key(Ours):
+class Key(Body):
     key: str
     scope: TokenScope
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict
 
 from pgcutover.lab.heroku import paging, refusals, rules, shapes
+from pgcutover.lab.heroku.bodies import Formation, NewDyno, NewLogSession, Rollback, Scaling
 from pgcutover.lab.heroku.logs import DEFAULT_LINES, KEPT_LINES, Line, LogSession
 from pgcutover.lab.heroku.platform import Platform
 from pgcutover.lab.heroku.records import App, ProcessType, now
@@ -20,69 +20,6 @@ from pgcutover.lab.heroku.records import App, ProcessType, now
 Range = Annotated[str | None, Header(alias="range")]
 TAIL_POLL_S = 0.2
 ONE_OFF_TYPES = ("run", "scheduler")
-
-
-class DynoSize(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    name: str | None = None
-
-
-class Scaling(BaseModel):
-    """One process type of PATCH /apps/{app}/formation; the command line sends quantities as text."""
-
-    model_config = ConfigDict(frozen=True)
-
-    quantity: int | str | None = None
-    size: str | None = None
-    dyno_size: DynoSize | str | None = None
-
-    @property
-    def wanted_size(self) -> str | None:
-        size = self.dyno_size.name if isinstance(self.dyno_size, DynoSize) else self.dyno_size
-        return size or self.size
-
-
-class NamedScaling(Scaling):
-    type: str
-
-
-class Formation(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    updates: tuple[NamedScaling, ...]
-
-
-class NewDyno(BaseModel):
-    """POST /apps/{app}/dynos"""
-
-    model_config = ConfigDict(frozen=True)
-
-    command: str
-    attach: bool = False
-    env: dict[str, str | int | None] = {}
-    size: str | None = None
-    type: str | None = None
-    time_to_live: int | None = None
-
-
-class Rollback(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    release: str | int
-
-
-class NewLogSession(BaseModel):
-    """POST /apps/{app}/log-sessions; the base schema says `dyno_name`, the command line sends `dyno`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    dyno: str | None = None
-    dyno_name: str | None = None
-    type: str | None = None
-    source: str | None = None
-    lines: int | None = None
-    tail: bool | None = None
 
 
 def routes(platform: Platform) -> APIRouter:
@@ -218,7 +155,7 @@ def _releases(router: APIRouter, platform: Platform) -> None:
         with estate.lock:
             found = estate.releases[estate.app(app).name].values()
             listed = [shapes.release(estate, release, platform.base_url) for release in found]
-        # The reference names id first: a client that wants the newest must ask for order by version.
+        # assumption L13: a client that wants the newest must ask for order by version.
         return paging.page(listed, span, fields=("id", "version"))
 
     @router.get("/apps/{app}/releases/{release}")

@@ -35,7 +35,7 @@ class Attaching:
                 raise refusals.invalid(f"{addon.name} has no connection pooler.")
             taken = next((a for a in self._estate.attachments_of_app(app.name) if a.name == wanted), None)
             if taken is None:
-                rules.check_variable_free(wanted, app, self._estate.configs[app.name])
+                rules.check_variable_free(wanted, app, self._estate.configs[app.name], confirm)
             else:
                 self._replace(taken, app, addon, confirm)
             attachment = Attachment(

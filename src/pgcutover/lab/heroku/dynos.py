@@ -46,7 +46,10 @@ class Dynos:
                     self._start_formation(app, name, process)
 
     def restart(self, app: str, *, only: Callable[[Dyno], bool] = lambda _: True) -> None:
-        """Every formation dyno of the app (that `only` accepts) is stopped, and another one started in its place."""
+        """Every formation dyno of the app (that `only` accepts) is stopped, and another one started in its place.
+
+        One-off dynos are left alone (assumption L6).
+        """
         with self._lock:
             for (of, name), slot in list(self._slots.items()):
                 if of == app and _formed(slot) and only(slot.record):

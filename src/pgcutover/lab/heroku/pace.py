@@ -43,7 +43,7 @@ class Pace:
         return max(ROUTER_HOLD_S / self.speed, SHORTEST_HOLD_S)
 
     def backoff_s(self, crashes: int) -> float:
-        """How long a dyno that crashed this many times in a row stays down."""
+        """How long a dyno that crashed this many times in a row stays down. assumption L14"""
         wanted = min(FIRST_BACKOFF_S * 2.0 ** (crashes - 1), LONGEST_BACKOFF_S)
         return max(wanted / self.speed, SHORTEST_BACKOFF_S)
 

@@ -75,9 +75,10 @@ class Router:
     def close(self) -> None:
         """The port is free; requests under way have been answered."""
         self._closing.set()
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
-        self._thread.join()
 
     def find(self) -> Dyno | Outage:
         """A web dyno that is up; waits for one that is booting."""

@@ -20,7 +20,8 @@ ASSUMPTIONS = MappingProxyType(
         "H3": "Attachment names are kept as given and must be letters, digits and underscores.",
         "H4": "Prices and connection limits of plans are those of October 2026.",
         "H5": "The log keeps the newest 1500 lines of each app.",
-        "L1": "Attaching under a name whose config var was set by hand is refused; the variable must be unset first.",
+        "L1": "Attaching under a name whose config var was set by hand needs confirmation, and then takes its place; the "
+        "command line's help says that confirming overwrites existing config vars.",
         "L2": "A name in use by another attachment of the app needs confirmation, also when it is of the same add-on.",
         "L3": "Replacing an attachment makes two releases, 'Detach' and then 'Attach'.",
         "L4": "Every release is pending for its 5 to 15 seconds, also without a release command; releases of one app "
@@ -35,6 +36,8 @@ ASSUMPTIONS = MappingProxyType(
         "L10": "A request without an Accept header of version 3 is refused with 406.",
         "L11": "The add-on's server-side pooler listens on a port of its own on the same host.",
         "L12": "`connection_reset` ends every session of the owner and of the credentials, and no other.",
+        "L13": "Without a Range, releases are listed by id, which is no order at all.",
+        "L14": "A dyno that crashes comes back after 10 s, then 20 s, 40 s and so on, at most 10 minutes.",
     }
 )
 """What the lab does although nobody could check it on Heroku; code that relies on one carries its number."""
@@ -98,10 +101,12 @@ def check_namespace(namespace: str | None, addon: AddOn) -> None:
         raise refusals.invalid(f"{namespace} is not a namespace of {addon.name}.")
 
 
-def check_variable_free(name: str, app: App, config: Mapping[str, str]) -> None:
-    # assumption L1
-    if f"{name}_URL" in config:
-        raise refusals.invalid(f"Config var {name}_URL is already set on {app.name}; remove it first.")
+def check_variable_free(name: str, app: App, config: Mapping[str, str], confirm: str | None) -> None:
+    """A variable that somebody set is overwritten only when the app's name confirms it. assumption L1"""
+    if f"{name}_URL" in config and confirm != app.name:
+        raise refusals.confirmation_required(
+            app.name, f"Config var {name}_URL is already set on {app.name}. It will be overwritten."
+        )
 
 
 def check_replacement(taken: Attachment, confirm: str | None, addon: AddOn) -> None:

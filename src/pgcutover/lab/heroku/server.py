@@ -86,8 +86,8 @@ class HerokuLab:
         acme.furnish(estate, self._leader, self._follower)
         for addon in estate.addons.values():
             pooler = Pooler(addon.server.host, addon.server.port)
-            self._poolers.append(pooler)
             estate.pooler_ports[addon.name] = pooler.start()
+            self._poolers.append(pooler)
         self._listen()
         for name in estate.apps:
             router = Router(name, estate, self.platform.dynos, self.platform.logs, self._pace)
@@ -222,6 +222,9 @@ def _refused(_: Request, refusal: Exception) -> JSONResponse:
 
 def _misunderstood(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    unknown = [":".join(map(str, found["loc"][1:])) for found in error.errors() if found["type"] == "extra_forbidden"]
+    if unknown:
+        return _refused(request, refusals.invalid(f"Unknown params: {', '.join(unknown)}."))
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     # Only place and rule: the value may be a secret.

@@ -187,12 +187,12 @@ class Database:
         if self.relay is not None:
             self.relay.upstream_port = self.cluster.port
 
-    def stop(self) -> None:
+    def stop(self, mode: str = "fast") -> None:
         """Also when never made, or already stopped."""
         if self.relay is not None:
             self.relay.stop()
             self.relay = None
-        self.cluster.stop()
+        self.cluster.stop(mode)
 
     def start(self, settings: Mapping[str, str]) -> None:
         """After `stop`: the same server behind the same port."""
@@ -202,7 +202,8 @@ class Database:
 
     def remove(self, *, keep_as: Path | None) -> None:
         """Stop, and take the files away: to a snapshot's directory, or for ever."""
-        self.stop()
+        # What is thrown away needs no checkpoint.
+        self.stop("fast" if keep_as is not None else "immediate")
         if keep_as is not None:
             keep_as.parent.mkdir(parents=True, exist_ok=True)
             self.directory.rename(keep_as)

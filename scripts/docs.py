@@ -1,0 +1,60 @@
+"""Writes the parts of docs/ that come from the code: `make docs`. tests/test_docs.py fails when they are not current.
+
+A part stands between `<!-- made from NAME -->` and `<!-- end -->`; everything else on a page is a person's.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pgcutover import errors
+from pgcutover.lab.heroku.rules import ASSUMPTIONS as HEROKU
+from pgcutover.lab.rds.assumptions import ASSUMPTIONS as AWS
+from pgcutover.running.state import StepState, diagram
+from pgcutover.steps.history import Outcome
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PART = re.compile(r"(<!-- made from ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def current(page: str) -> str:
+    """A page with its made parts written anew."""
+    return PART.sub(lambda found: f"{found[1]}{MAKERS[found[2]]().strip()}\n{found[3]}", page)
+
+
+def _states() -> str:
+    rows = "\n".join(f"| `{state}` | it {state.phrase} |" for state in StepState)
+    return f"| state | meaning |\n|---|---|\n{rows}\n\n```mermaid\n{diagram().strip()}\n```"
+
+
+def _outcomes() -> str:
+    rows = "\n".join(f"| `{outcome}` | {outcome.phrase} |" for outcome in Outcome)
+    return f"| outcome | meaning |\n|---|---|\n{rows}"
+
+
+def _tree() -> str:
+    lines = [line[4:] for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _assumptions(held: Mapping[str, str]) -> str:
+    return "\n".join(f"- **{number}**: {text.rstrip('.')}." for number, text in held.items())
+
+
+MAKERS: Mapping[str, Callable[[], str]] = {
+    "the states": _states,
+    "the outcomes": _outcomes,
+    "the errors": _tree,
+    "the assumptions on Heroku": lambda: _assumptions(HEROKU),
+    "the assumptions on AWS": lambda: _assumptions(AWS),
+}
+
+
+if __name__ == "__main__":
+    for path in sorted(DOCS.glob("*.md")):
+        before = path.read_text("utf-8")
+        after = current(before)
+        if after != before:
+            path.write_text(after, "utf-8")
+            sys.stdout.write(f"{path.name} written anew\n")
