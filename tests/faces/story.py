@@ -21,7 +21,7 @@ from pgcutover.planning.plan import (
 )
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.journal import Event, Note, Run
-from pgcutover.running.state import Move, advance, StepState
+from pgcutover.running.state import Move, StepState, advance
 from pgcutover.running.step import Finding, Json, Verdict
 from pgcutover.steps.history import RunSummary, summarise
 

@@ -13,7 +13,7 @@ import pytest
 from pgcutover.errors import ToolError, UsageError
 from pgcutover.facts.names import Dsn
 from pgcutover.lab import processes
-from pgcutover.lab.clusters import Cluster, binaries, free_port, run_as
+from pgcutover.lab.clusters import BUNDLED, Cluster, binaries, free_port, run_as
 
 
 @pytest.fixture
@@ -49,9 +49,11 @@ def wait_for(session: psycopg.Connection, question: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("major", [16, 18])
+@pytest.mark.parametrize("major", [15, 16, 18])
 def test_a_stopped_server_leaves_nothing(make: Callable[..., Cluster], major: int) -> None:
     """After stop there is no process, no port and no socket directory; the data remain and start again."""
+    if major not in BUNDLED and not Path(f"/usr/lib/postgresql/{major}/bin/postgres").exists():
+        pytest.skip(f"this machine has no PostgreSQL {major}")
     cluster = make("one", major)
     cluster.initdb()
     cluster.start()

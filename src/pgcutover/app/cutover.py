@@ -16,7 +16,7 @@ from pgcutover.app.comparison import Comparison, compare_now
 from pgcutover.app.people import Ask, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
-from pgcutover.app.session import RunSession, open_session, refuse_unopened
+from pgcutover.app.session import RunSession, Watcher, open_session, refuse_unopened
 from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
 from pgcutover.edges.heroku import HerokuClient
@@ -38,7 +38,6 @@ from pgcutover.errors import (
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Plan, confirmation_code, differences
 from pgcutover.running.journal import Run
-from pgcutover.running.runner import Listener
 from pgcutover.steps.destroy import Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 
@@ -83,7 +82,7 @@ class Code:
 class Cutover:
     """One environment, for the length of one command."""
 
-    def __init__(self, config: Config, listener: Listener) -> None:
+    def __init__(self, config: Config, listener: Watcher) -> None:
         self._config, self._listener = config, listener
         self._records = Records(config.state)
 

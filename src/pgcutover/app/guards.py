@@ -1,4 +1,4 @@
-"""What is asked before every step: is the run still ours, did anybody else release, has a dyno come back to life."""
+"""What is asked before every step: is the run still ours, did anybody release, is a dyno back, do the locks stand."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from pgcutover.running.journal import Journal
 from pgcutover.running.state import Direction
 from pgcutover.running.step import Json
 from pgcutover.steps.ports import World
+from pgcutover.steps.ports_database import SourceGate
 from pgcutover.steps.releases import ReleaseWatch
 from pgcutover.steps.stop_dynos import stop_strays
 
@@ -40,6 +41,13 @@ class RunNotes:
         return tuple(n.payload for n in self.journal.notes(self.run, kind) if isinstance(n.payload, Mapping))
 
 
+class FencedWorld(World, Protocol):
+    """What the questions are asked of."""
+
+    @property
+    def source(self) -> SourceGate: ...
+
+
 class Claim(Protocol):
     """The right to run, held on the databases; see edges/runrecord.py."""
 
@@ -50,24 +58,24 @@ class Claim(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
-    """The three questions, as one guard of the runner."""
+    """The questions, as one guard of the runner."""
 
     plan: Plan
     claim: Claim
     watch: ReleaseWatch
 
-    def __call__(self, world: World, step: str, direction: Direction, /) -> None:
+    def __call__(self, world: FencedWorld, step: str, direction: Direction, /) -> None:
         self.claim.still_ours()
         phase = {s.name: s.phase for s in self.plan.steps}
         if phase[step] == "prepare":
             return
         if direction is Direction.FORWARD:
             self.watch.check()
-        if self._fenced(step, direction):
+        if self._after(step, "stop-dynos") and not self._after(step, "lift"):
             stop_strays(world, self.watch.apps)
+        if direction is Direction.FORWARD and self._after(step, "fence") and not self._after(step, "lift"):
+            world.source.keep_fence()
 
-    def _fenced(self, step: str, direction: Direction) -> bool:
-        """Whether the application is closed at this step: from stop-dynos up to the lift."""
+    def _after(self, step: str, other: str) -> bool:
         names: Sequence[str] = [s.name for s in self.plan.steps]
-        place, first, lift = names.index(step), names.index("stop-dynos"), names.index("lift")
-        return first < place <= lift if direction is Direction.FORWARD else first < place < lift
+        return names.index(step) > names.index(other)

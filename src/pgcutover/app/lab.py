@@ -9,9 +9,9 @@ from typing import Any
 
 from pgcutover.app.cutover import BreakGlass, Cutover
 from pgcutover.app.people import Confirmation, Question
+from pgcutover.app.session import Watcher
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import PgcutoverError, UsageError
-from pgcutover.running.runner import Listener
 from pgcutover.steps.history import RunSummary
 
 INSTALL = 'Install the lab: pip install "pgcutover[lab]".'
@@ -49,7 +49,7 @@ def demo(
     size: str,
     speed: float,
     back: bool,
-    listener: Listener,
+    listener: Watcher,
     say: Callable[[str], None],
     write_report: Callable[[RunSummary], str],
     break_glass: BreakGlass,

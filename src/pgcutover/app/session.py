@@ -6,10 +6,11 @@ Nothing here decides what is next; `cutover.py` calls it in the order that the p
 import getpass
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
@@ -24,9 +25,12 @@ from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.fence_state import undo_sql
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
+from pgcutover.edges.progress import CopyProgress, read_progress
 from pgcutover.edges.runrecord import drop_records
 from pgcutover.errors import JournalError, RefusedError
+from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Phase, Plan
+from pgcutover.planning.tasks import Chunk, plan_chunks
 from pgcutover.running.journal import Run
 from pgcutover.running.runner import Listener, Runner
 from pgcutover.running.state import StepState
@@ -34,6 +38,7 @@ from pgcutover.running.step import Json
 from pgcutover.steps.history import Outcome
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.maintenance import MAINTENANCE
+from pgcutover.steps.ports_copy import Copier
 from pgcutover.steps.releases import ReleaseWatch
 from pgcutover.steps.scale_down import FORMATION
 
@@ -41,16 +46,27 @@ PRIVILEGES, BEFORE, CONFIRMED = "privileges before", "heroku before", "confirmed
 PRIVILEGES_TYPE = TypeAdapter(Privileges)
 
 
+class Watcher(Listener, Protocol):
+    """A listener that may be told of the plan, and of where a copy's figures come from."""
+
+    def know(self, plan: Plan, estimates: Mapping[str, float], /) -> None: ...
+    def copying(self, source: Callable[[], CopyProgress | None], /) -> None: ...
+    def close(self) -> None: ...
+
+
 class RunSession:
     """A run, open for work. Made by `open_session`."""
 
-    def __init__(self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Listener) -> None:
+    def __init__(self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Watcher) -> None:
         self.run, self.plan, self.world = run, plan, world
         self.notes = world.notes
         self._journal, self._listener = journal, listener
         self.watch = ReleaseWatch(
             heroku=world.heroku, notes=world.notes, clock=world.clock, apps=[a.moves.app for a in plan.decisions.apps]
         )
+
+        listener.know(plan, estimates(plan.decisions, tuple(step.name for step in plan.steps)))
+        listener.copying(self._progress)
 
     # -- where it stands --------------------------------------------------------------------------------------------
 
@@ -123,6 +139,17 @@ class RunSession:
     def close(self, outcome: Outcome) -> None:
         self._journal.close_run(self.run.run, outcome.value)
 
+    def _progress(self) -> CopyProgress | None:
+        """How far the copy is; None before there is one. Asked from another thread."""
+        copier: Copier | None = self.world.__dict__.get("copier")
+        if copier is None:
+            return None
+        return read_progress(self.world.plain_target, self.run.run, self._chunks(copier))
+
+    @cache  # noqa: B019  (a session lives as long as its command)
+    def _chunks(self, copier: Copier) -> tuple[Chunk, ...]:
+        return plan_chunks(copier.source.inventory(), target_version=copier.target.version())
+
     def _picture(self, key: str) -> dict[str, Json]:
         before = self.notes.notes(BEFORE)[0]
         return {app: seen[key] for app, seen in before.items() if isinstance(seen, Mapping)}
@@ -137,7 +164,7 @@ class RunSession:
 
 @contextmanager
 def open_session(
-    config: Config, records: Records, plan: Plan | None, *, heroku: HerokuClient, aws: Aws, listener: Listener
+    config: Config, records: Records, plan: Plan | None, *, heroku: HerokuClient, aws: Aws, listener: Watcher
 ) -> Iterator[RunSession]:
     """The open run of this environment; with a plan, a new one when none is open.
 
@@ -151,7 +178,10 @@ def open_session(
         notes = RunNotes(journal=journal, run=run.run)
         with RunWorld(config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder) as world:
             _ = world.claim
-            yield RunSession(run, running_plan, journal, world, listener)
+            try:
+                yield RunSession(run, running_plan, journal, world, listener)
+            finally:
+                listener.close()
 
 
 def _open_run(journal: SqliteJournal, records: Records, plan: Plan | None, heroku: HerokuClient) -> tuple[Run, Plan]:

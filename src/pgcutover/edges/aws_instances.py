@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pgcutover.edges.aws_calls import AwsCalls
-from pgcutover.edges.aws_network import AwsNetwork, refuse_foreign
+from pgcutover.edges.aws_network import SHOWS_LIMIT_S, AwsNetwork, refuse_foreign
 from pgcutover.edges.aws_secrets import AwsSecrets
 from pgcutover.errors import AwsError
 from pgcutover.facts.rds import Instance, InstanceChange, InstanceSpec, Tags
@@ -80,6 +80,11 @@ class AwsInstances:
             return
         with self._calls.timed(f"instance {spec.identifier}"):
             self._calls.call("rds", "create_db_instance", **self._request(spec))
+            self._calls.until(
+                lambda: self.describe(spec.identifier) is not None,
+                what=f"instance {spec.identifier}",
+                limit_s=SHOWS_LIMIT_S,
+            )
             self.wait(spec.identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
 
     def change(self, identifier: str, change: InstanceChange) -> None:

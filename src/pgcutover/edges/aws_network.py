@@ -4,7 +4,7 @@ Nothing that lacks our tag is ever changed or removed.
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pgcutover.edges.aws_calls import AwsCalls
@@ -12,6 +12,7 @@ from pgcutover.errors import ConfigError, RefusedError
 from pgcutover.facts.rds import GroupFacts, Network, Subnet, Tags, is_ours
 
 PORT = 5432
+SHOWS_LIMIT_S = 60.0
 DESCRIPTION = "made by pgcutover for the database of a Heroku application"
 
 
@@ -66,7 +67,7 @@ class AwsNetwork:
                     VpcId=vpc_id,
                     TagSpecifications=specification,
                 )
-            found = self._made(self.security_group(name, vpc_id), name)
+            found = self._made(lambda: self.security_group(name, vpc_id), f"security group {name}")
         refuse_foreign("security group", name, dict(found.tags), tags)
         missing = [cidr for cidr in cidrs if cidr not in found.members]
         if missing:
@@ -107,7 +108,7 @@ class AwsNetwork:
                     SubnetIds=list(subnet_ids),
                     Tags=_pairs(tags),
                 )
-            found = self._made(self.subnet_group(name), name)
+            found = self._made(lambda: self.subnet_group(name), f"subnet group {name}")
         refuse_foreign("subnet group", name, dict(found.tags), tags)
 
     def remove_security_group(self, name: str, vpc_id: str, tags: Tags) -> None:
@@ -142,11 +143,19 @@ class AwsNetwork:
             )
         return rows
 
-    @staticmethod
-    def _made(found: GroupFacts | None, name: str) -> GroupFacts:
-        if found is None:
-            raise RefusedError(f"{name} was made and is gone again", hint="Is somebody else removing it?")
-        return found
+    def _made(self, find: Callable[[], GroupFacts | None], what: str) -> GroupFacts:
+        """What was just made, once it shows: EC2 lists a new thing some seconds late.
+
+        https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+        """
+        seen: list[GroupFacts] = []
+
+        def look() -> bool:
+            seen[:] = [found for found in (find(),) if found is not None]
+            return bool(seen)
+
+        self._calls.until(look, what=what, limit_s=SHOWS_LIMIT_S)
+        return seen[0]
 
 
 def refuse_foreign(kind: str, name: str, found: Tags, wanted: Tags) -> None:

@@ -331,7 +331,6 @@ async def _session(
             timeout=CONNECT_TIMEOUT_S,
             statement_cache_size=0,
             connection_class=_Session,
-            # Bytes, for the server cuts a longer name by itself but asyncpg sends what it is given.
             server_settings={"application_name": parameters["application_name"]},
         )
     try:
@@ -342,7 +341,11 @@ async def _session(
         # Without a word: the transaction is lost with the connection, which is what we want.
         connection.terminate()
         raise
-    await connection.close(timeout=CLOSE_S)
+    try:
+        await connection.close(timeout=CLOSE_S)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        # All that mattered is committed or read: how the goodbye went changes nothing.
+        connection.terminate()
 
 
 async def _pin(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:

@@ -271,7 +271,9 @@ def main() -> NoReturn:
         err.print(render.error(error))
         sys.exit(error.exit_code)
     except typer.exceptions.TyperException as error:
-        error.show(sys.stderr)
+        # Typer's own class has no public method for it; each usage error has `show`.
+        show: Callable[[object], None] = getattr(error, "show", err.print)
+        show(sys.stderr)
         sys.exit(UsageError.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         err.print("interrupted; run the same command again to go on, or pgcutover status to see where it stands")

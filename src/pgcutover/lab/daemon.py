@@ -27,6 +27,7 @@ from pgcutover.lab import guardian, handout, processes, statefile, stray
 from pgcutover.lab.clients import install_clients
 from pgcutover.lab.clusters import Cluster
 from pgcutover.lab.dataset import HEROKU_MAJOR, SCALE, HerokuDatabase, Size, create_heroku_database
+from pgcutover.lab.handout import Access
 from pgcutover.lab.heroku.acme import API
 from pgcutover.lab.heroku.pace import BOOT_S
 from pgcutover.lab.heroku.records import DynoState
@@ -61,6 +62,12 @@ class Wish:
     speed: float
     seed: int
     rds_major: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedHeroku:
+    lab: HerokuLab
+    access: Access
 
 
 class EndedEarlyError(Exception):
@@ -102,7 +109,7 @@ class Daemon:
 
     def _build(self, stack: ExitStack) -> dict[str, Any]:
         """Start everything, what can be at the same time at the same time; returns the facts for state.json."""
-        layout, wish = self.layout, self.wish
+        layout = self.layout
         leader = Cluster(layout.heroku / "leader", HEROKU_MAJOR, settings=HEROKU_SETTINGS)
         follower = Cluster(layout.heroku / "follower", HEROKU_MAJOR, settings=HEROKU_SETTINGS)
         for cluster in (leader, follower):
@@ -110,51 +117,24 @@ class Daemon:
         authority = CertificateAuthority.create(layout.tls)
         with ThreadPoolExecutor(1) as beside:
             servers = beside.submit(self._start_servers, leader, follower)
-            aws_url, aws_key, aws_secret = self._start_rds(stack, authority)
+            aws = self._start_rds(stack, authority)
             clients = install_clients(layout.directory)
             made = servers.result()
-        certificate, key = self_signed(layout.tls, stem="heroku")
-        relays = [Relay(cluster.port, certificate, key) for cluster in (leader, follower)]
-        for relay in relays:
-            relay.start()
-            stack.callback(relay.stop)
+        relays = self._start_relays(stack, leader, follower)
         shown = [_server(made, cluster, relay) for cluster, relay in zip((leader, follower), relays, strict=True)]
+        heroku = self._start_heroku(stack, authority.bundle, *shown)
+        app_url = self._await_application(heroku.lab)
+        self._start_people(stack, app_url, made, shown[0])
+        handout.write_config(layout, pg_bin=clients, postgres=str(self.wish.rds_major))
+        handout.write_environment(layout, handout.variables(heroku=heroku.access, aws=aws, ca=authority.bundle))
+        ports = {"leader": leader.port, "follower": follower.port}
+        ports |= {f"{name}_tls": relay.port for name, relay in zip(tuple(ports), relays, strict=True)}
+        return self._facts(urls={"heroku": heroku.access.url, "aws": aws.url, "app": app_url}, ports=ports)
 
-        api_key = f"HRKU-{secrets.token_hex(16)}"
-        heroku = HerokuLab(layout, authority.bundle, *shown, speed=wish.speed, seed=wish.seed, api_key=api_key)
-        stack.callback(heroku.stop)
-        heroku_url = heroku.start()
-        self._await_application(heroku)
-        self._start_people(stack, heroku.router_url(), made, shown[0])
-
-        handout.write_config(layout, pg_bin=clients, postgres=str(wish.rds_major))
-        handout.write_environment(
-            layout,
-            handout.variables(
-                heroku_url=heroku_url,
-                heroku_key=api_key,
-                aws_url=aws_url,
-                aws_key=aws_key,
-                aws_secret=aws_secret,
-                ca=authority.bundle,
-            ),
-        )
-        return {
-            "pid": os.getpid(),
-            "size": wish.size,
-            "speed": wish.speed,
-            "seed": wish.seed,
-            "rds_major": wish.rds_major,
-            "started_at": time.time(),
-            "urls": {"heroku": heroku_url, "aws": aws_url, "app": heroku.router_url()},
-            "database": made.database,
-            "ports": {
-                "leader": leader.port,
-                "leader_tls": relays[0].port,
-                "follower": follower.port,
-                "follower_tls": relays[1].port,
-            },
-        }
+    def _facts(self, **found: Any) -> dict[str, Any]:
+        wish = self.wish
+        asked = {"size": wish.size, "speed": wish.speed, "seed": wish.seed, "rds_major": wish.rds_major}
+        return {"pid": os.getpid(), "started_at": time.time(), **asked, **found}
 
     def _start_servers(self, leader: Cluster, follower: Cluster) -> HerokuDatabase:
         leader.initdb()
@@ -167,19 +147,36 @@ class Daemon:
         self._reached("follower runs")
         return made
 
-    def _start_rds(self, stack: ExitStack, authority: CertificateAuthority) -> tuple[str, str, str]:
-        """The endpoint, an access key and its secret."""
+    def _start_rds(self, stack: ExitStack, authority: CertificateAuthority) -> Access:
         # moto takes seconds to import: while the servers start, not before.
         from pgcutover.lab import rds
 
         lab = rds.RdsLab(self.layout, authority, speed=self.wish.speed)
         stack.callback(lab.stop)
-        endpoint = lab.start()
+        url = lab.start()
         self._reached("RDS answers")
-        return endpoint, rds.ADMIN_KEY, rds.SECRET_KEY
+        return Access(url=url, user=rds.ADMIN_KEY, secret=rds.SECRET_KEY)
 
-    def _await_application(self, heroku: HerokuLab) -> None:
-        """Until every dyno of the app is up."""
+    def _start_relays(self, stack: ExitStack, *clusters: Cluster) -> list[Relay]:
+        certificate, key = self_signed(self.layout.tls, stem="heroku")
+        relays = [Relay(cluster.port, certificate, key) for cluster in clusters]
+        for relay in relays:
+            relay.start()
+            stack.callback(relay.stop)
+        return relays
+
+    def _start_heroku(
+        self, stack: ExitStack, ca_bundle: Path, leader: HerokuServer, follower: HerokuServer
+    ) -> StartedHeroku:
+        api_key = f"HRKU-{secrets.token_hex(16)}"
+        lab = HerokuLab(
+            self.layout, ca_bundle, leader, follower, speed=self.wish.speed, seed=self.wish.seed, api_key=api_key
+        )
+        stack.callback(lab.stop)
+        return StartedHeroku(lab=lab, access=Access(url=lab.start(), user="", secret=api_key))
+
+    def _await_application(self, heroku: HerokuLab) -> str:
+        """Until every dyno of the app is up; returns where its users find it."""
         deadline = time.monotonic() + BOOT_S[1] / self.wish.speed + BOOT_MARGIN_S
         while not self._told_to_end.wait(POLL_S):
             dynos = heroku.platform.dynos.list(API)
@@ -188,6 +185,7 @@ class Daemon:
             if time.monotonic() > deadline:
                 raise ToolError(f"the dynos of {API} did not come up: {[f'{d.name} {d.state}' for d in dynos]}")
         self._reached("application runs")
+        return heroku.router_url()
 
     def _start_people(self, stack: ExitStack, url: str, made: HerokuDatabase, leader: HerokuServer) -> None:
         """The app's users, and the writer with a copied URL."""

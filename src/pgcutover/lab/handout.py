@@ -6,6 +6,7 @@ Written by the daemon once it knows its ports, read by everything else. lab.env 
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgcutover.errors import UsageError
@@ -35,22 +36,30 @@ postgres = "{postgres}"
 """
 
 
-def variables(
-    *, heroku_url: str, heroku_key: str, aws_url: str, aws_key: str, aws_secret: str, ca: Path
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where an API is and who may use it; `user` is empty where a token is all it takes."""
+
+    url: str
+    user: str
+    secret: str = field(repr=False)
+
+
+def variables(*, heroku: Access, aws: Access, ca: Path) -> dict[str, str]:
     """What pgcutover, the real Heroku CLI, the AWS CLI and boto3 need to meet the lab instead of the world.
 
-    The Heroku CLI takes port and scheme of the Data API from HEROKU_HOST, and calls the last two on its own.
+    The Heroku CLI takes port and scheme of the Data API from HEROKU_HOST; without the two after the key it talks to
+    hosts of Heroku's that no command asked for.
     """
     return {
-        "HEROKU_HOST": heroku_url,
+        "HEROKU_HOST": heroku.url,
         "HEROKU_DATA_HOST": "127.0.0.1",
-        "HEROKU_API_KEY": heroku_key,
-        "HEROKU_PARTICLEBOARD_URL": heroku_url,
+        "HEROKU_API_KEY": heroku.secret,
+        "HEROKU_PARTICLEBOARD_URL": heroku.url,
         "DISABLE_TELEMETRY": "true",
-        "AWS_ENDPOINT_URL": aws_url,
-        "AWS_ACCESS_KEY_ID": aws_key,
-        "AWS_SECRET_ACCESS_KEY": aws_secret,
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_ACCESS_KEY_ID": aws.user,
+        "AWS_SECRET_ACCESS_KEY": aws.secret,
         "AWS_DEFAULT_REGION": REGION,
         "PGCUTOVER_RDS_CA": str(ca),
     }

@@ -20,8 +20,8 @@ ASSUMPTIONS = MappingProxyType(
         "H3": "Attachment names are kept as given and must be letters, digits and underscores.",
         "H4": "Prices and connection limits of plans are those of October 2026.",
         "H5": "The log keeps the newest 1500 lines of each app.",
-        "L1": "Attaching under a name whose config var was set by hand needs confirmation, and then takes its place; the "
-        "command line's help says that confirming overwrites existing config vars.",
+        "L1": "Attaching under a name whose config var was set by hand needs confirmation, and then takes its place; "
+        "the command line's help says that confirming overwrites existing config vars.",
         "L2": "A name in use by another attachment of the app needs confirmation, also when it is of the same add-on.",
         "L3": "Replacing an attachment makes two releases, 'Detach' and then 'Attach'.",
         "L4": "Every release is pending for its 5 to 15 seconds, also without a release command; releases of one app "
