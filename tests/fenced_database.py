@@ -100,7 +100,10 @@ class Fenced:
         return Server(dsn=self.owner, side="target")
 
     def superuser(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        return self.cluster.superuser(self.owner.database)
+        """A session that may write, whatever the database's default says. Close it."""
+        session = self.cluster.superuser(self.owner.database)
+        session.execute("SET default_transaction_read_only = off")
+        return session
 
     def state(self) -> tuple[frozenset[tuple[Any, ...]], frozenset[tuple[Any, ...]]]:
         """Every privilege and every setting of the database."""
@@ -117,9 +120,10 @@ class Fenced:
         return row[0]
 
     def run(self, statement: str) -> None:
-        """As the superuser."""
+        """As the superuser, each statement in a transaction of its own."""
         with self.superuser() as session:
-            session.execute(statement)
+            for part in statement.split(";"):
+                session.execute(part)
 
 
 @contextmanager

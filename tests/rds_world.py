@@ -115,6 +115,8 @@ def account() -> Iterator[Account]:
             environment.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             environment.delenv("AWS_PROFILE", raising=False)
             with Aws(REGION, endpoint_url=url, clock=Hurry()) as aws:
+                # boto3 reads the keys at its first call: not inside a test that changes them.
+                aws.identity()
                 yield Account(url=url, aws=aws, bundle=authority.bundle)
     finally:
         lab.stop()

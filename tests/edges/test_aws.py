@@ -233,7 +233,7 @@ def test_an_instance_is_made_changed_photographed_and_deleted_only_with_a_last_s
     assert made is not None
     assert (True, True, True, 0) == (made.usable, made.encrypted, made.deletion_protection, made.retention_days)
     assert (made.host, made.port) == aws.instances.endpoint("acme")
-    assert ("acme",) == aws.instances.with_parameter_group("acme-postgres16")
+    assert "acme" in aws.instances.with_parameter_group("acme-postgres16")
     assert (aws.seconds("instance acme") or 0) > 0
     change = InstanceChange(retention_days=7, minor_upgrades=True)
     for _ in range(2):
@@ -250,26 +250,41 @@ def test_an_instance_is_made_changed_photographed_and_deleted_only_with_a_last_s
     assert (True, True) == (aws.instances.snapshot_exists("acme-shot"), aws.instances.snapshot_exists("acme-last"))
 
 
-def test_a_reboot_ends_when_nothing_waits_for_one(aws: Aws, spec: InstanceSpec) -> None:
+@pytest.fixture(scope="module")
+def noticed(account: Account, spec: InstanceSpec) -> list[str]:
+    """An instance named `stands`, and what was said while it was made."""
+    seen: list[str] = []
+    with account.client(notice=seen.append) as aws:
+        aws.instances.create(dataclasses.replace(spec, identifier="stands"))
+    return seen
+
+
+def test_statuses_are_noticed_as_they_change(noticed: list[str]) -> None:
+    """A person who waits ten minutes sees that something happens."""
+    assert "instance stands is available" == noticed[-1]
+    assert len(noticed) == len(set(noticed)) > 1
+
+
+@pytest.mark.usefixtures("noticed")
+def test_a_reboot_ends_when_nothing_waits_for_one(aws: Aws) -> None:
     """The status stays `available` at first, so the wait is for what the reboot is for."""
-    aws.instances.create(dataclasses.replace(spec, identifier="reboots"))
     aws.parameters.set_values("acme-postgres16", [("max_locks_per_transaction", "128")])
 
     def waiting() -> bool:
-        found = aws.instances.describe("reboots")
+        found = aws.instances.describe("stands")
         return found is not None and found.pending_reboot
 
-    aws.instances._calls.until(waiting, what="the static parameter", limit_s=10)
-    aws.instances.reboot("reboots")
+    aws.instances._calls.until(waiting, what="the static parameter", limit_s=20)
+    aws.instances.reboot("stands")
     assert not waiting()
     aws.parameters.reset_values("acme-postgres16", ["max_locks_per_transaction"])
 
 
+@pytest.mark.usefixtures("noticed")
 def test_an_instance_of_somebody_elses_is_never_waited_for_as_ours(aws: Aws, spec: InstanceSpec) -> None:
     """The name alone makes nothing ours."""
-    aws.instances.create(dataclasses.replace(spec, identifier="theirs", tags=tuple(OTHERS.items())))
-    with pytest.raises(RefusedError, match="the instance name theirs is taken"):
-        aws.instances.create(dataclasses.replace(spec, identifier="theirs"))
+    with pytest.raises(RefusedError, match="the instance name stands is taken"):
+        aws.instances.create(dataclasses.replace(spec, identifier="stands", tags=tuple(OTHERS.items())))
 
 
 def test_an_instance_that_fails_to_come_up_is_said_with_rds_own_words(
@@ -280,15 +295,6 @@ def test_an_instance_that_fails_to_come_up_is_said_with_rds_own_words(
     with pytest.raises(AwsError, match="instance stuck is incompatible-network: ") as caught:
         aws.instances.create(dataclasses.replace(spec, identifier="stuck"))
     assert "destroy --target" in caught.value.hint
-
-
-def test_statuses_are_noticed_as_they_change(account: Account, spec: InstanceSpec) -> None:
-    """A person who waits ten minutes sees that something happens."""
-    seen: list[str] = []
-    with account.client(notice=seen.append) as aws:
-        aws.instances.create(dataclasses.replace(spec, identifier="seen"))
-    assert "instance seen is available" == seen[-1]
-    assert len(seen) == len(set(seen)) > 1
 
 
 def test_a_wait_ends_with_what_was_waited_for(account: Account) -> None:

@@ -287,6 +287,7 @@ def database() -> DatabaseInventory:
         collate="en_US.UTF-8",
         ctype="en_US.UTF-8",
         locale_provider="libc",
+        locale="",
         system_identifier="1",
         database_bytes=6_000_000,
         max_connections=500,

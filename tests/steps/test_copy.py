@@ -38,18 +38,35 @@ from pgcutover.running.step import Before, Verdict
 from pgcutover.steps.copy import Copy
 from pgcutover.steps.schema import Schema
 
-BIG = """
+SMALL = """
+CREATE SCHEMA app;
 CREATE TABLE app.big (id integer PRIMARY KEY, body text);
 INSERT INTO app.big SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 30000) AS i;
-ANALYZE app.big;
+CREATE TABLE app.users (id integer PRIMARY KEY, name text);
+INSERT INTO app.users SELECT i, 'user ' || i FROM generate_series(1, 100) AS i;
+CREATE INDEX users_name ON app.users (name);
+CREATE TABLE app.posts (id integer PRIMARY KEY, author integer REFERENCES app.users);
+INSERT INTO app.posts SELECT i, i FROM generate_series(1, 100) AS i;
+CREATE UNLOGGED TABLE app.cache (k text, v text);
+INSERT INTO app.cache VALUES ('a', 'b');
+CREATE VIEW app.named AS SELECT name FROM app.users;
+ANALYZE;
 """
 
 
 @pytest.fixture(scope="module")
 def source(cluster16: Cluster) -> Iterator[Dsn]:
-    """The little database and one table that takes a moment."""
+    """A few small tables and one that takes a moment."""
     with own_database(cluster16) as dsn:
-        run_sql(dsn, LITTLE + BIG)
+        run_sql(dsn, SMALL)
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def little(cluster16: Cluster) -> Iterator[Dsn]:
+    """One of everything that is hard to carry."""
+    with own_database(cluster16) as dsn:
+        run_sql(dsn, LITTLE)
         yield dsn
 
 
@@ -87,14 +104,14 @@ def assert_whole(world: LittleWorld, before: Before, source: Dsn) -> None:
 
 
 @pytest.mark.parametrize("major", [16, 18])
-def test_everything_arrives(major: int, source: Dsn, cluster16: Cluster, cluster18: Cluster, tmp_path: Path) -> None:
-    """Rows, indexes, constraints, triggers, policies and views on the target are those of the source, on 16 and 18."""
+def test_everything_arrives(major: int, little: Dsn, cluster16: Cluster, cluster18: Cluster, tmp_path: Path) -> None:
+    """Rows, indexes, constraints, triggers, policies and views on the target are those of the little, on 16 and 18."""
     with own_database(cluster16 if major == 16 else cluster18) as target:
-        world = join(source, target, tmp_path)
+        world = join(little, target, tmp_path)
         before = prepared(world)
         assert Verdict.ABSENT == Copy().verify(world, before).verdict
         Copy().do(world, before)
-        assert_whole(world, before, source)
+        assert_whole(world, before, little)
         files = "SELECT oid, relfilenode FROM pg_class WHERE relkind IN ('r', 'i') ORDER BY oid"
         first = rows_of(target, files)
         Copy().do(world, before)
@@ -102,7 +119,7 @@ def test_everything_arrives(major: int, source: Dsn, cluster16: Cluster, cluster
         chunks = plan_chunks(world.copier.source.inventory(), target_version=160000)
         done = read_progress(Server(dsn=plain(target), side="target"), "run-1", chunks)
         assert (done.bytes_total, done.tables_total, ()) == (done.bytes_done, done.tables_done, done.running)
-        assert done.rows_done == sum(count for name, (count, _) in contents(source).items() if "sum" not in name)
+        assert done.rows_done == sum(count for name, (count, _) in contents(little).items() if "sum" not in name)
 
 
 def test_progress_is_seen_while_rows_arrive(source: Dsn, target: Dsn, tmp_path: Path) -> None:
@@ -156,7 +173,7 @@ def test_a_run_that_stopped_goes_on_where_it_was(source: Dsn, target: Dsn, tmp_p
             raise CopyError("enough")
         copied = carry(words)
         carried.append(words.chunk.name)
-        if len(carried) == 5:
+        if len(carried) == 2:
             some_arrived.set()
         return copied
 
@@ -192,9 +209,7 @@ def test_a_runner_that_was_replaced_writes_nothing(source: Dsn, target: Dsn, tmp
     with pytest.raises(RunnerConflictError, match="another runner took over run run-1"):
         Copy().do(with_crew(loose, in_threads(after_another_took_over)), before)
     assert held_back
-    assert {"app.no_columns": 0, "app.big": 0} == {
-        name: count for name, (count, _) in contents(target).items() if name in ("app.no_columns", "app.big")
-    }
+    assert {0} == {count for count, _ in contents(target).values()}
 
 
 class _Unheld:
@@ -254,13 +269,13 @@ def test_an_unlogged_table_that_a_crash_emptied_is_copied_again(source: Dsn, tar
 
 
 def test_a_missing_index_is_found_and_built(source: Dsn, target: Dsn, tmp_path: Path) -> None:
-    """verify asks the target: a dropped index, and one that is not in force, are named; do makes what is missing."""
+    """verify asks the target: a dropped index is named, and do builds it."""
     world = join(source, target, tmp_path)
     before = prepared(world)
     Copy().do(world, before)
-    run_sql(target, "DROP INDEX app.customers_half; ALTER TABLE app.customers DISABLE TRIGGER noted")
+    run_sql(target, "DROP INDEX app.users_name")
     found = Copy().verify(world, before)
-    assert (Verdict.PARTIAL, "missing: index customers_half on app.customers") == (found.verdict, found.detail)
+    assert (Verdict.PARTIAL, "missing: index users_name on app.users") == (found.verdict, found.detail)
     Copy().do(world, before)
     assert Verdict.WHOLE == Copy().verify(world, before).verdict
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pgcutover.app.step_order import planned_steps
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import ConfigError, RefusedError, StalePlanError
@@ -76,6 +77,11 @@ class Records:
         if plan.digest != digest_of(plan.decisions):
             raise StalePlanError(
                 f"the plan in {where} was changed by hand: its digest does not fit", hint="Make a new one."
+            )
+        if [step.name for step in plan.steps] != [step.name for step in planned_steps(plan.decisions)]:
+            raise StalePlanError(
+                f"the plan in {where} was made by a version of pgcutover that takes other steps",
+                hint="Use that version to go on with its run, or make a new plan.",
             )
         return plan
 

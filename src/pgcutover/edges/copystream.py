@@ -351,10 +351,13 @@ async def _session(
 async def _pin(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
     version = connection.get_server_version().major * 10000
     timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
-    for name, value in {**PINNED, **TEXT_INPUT, **timeouts, **SERVER_KEEPALIVE, **settings}.items():
-        await connection.execute(
-            _text(sql.SQL("SELECT pg_catalog.set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value)))
-        )
+    pinned = {**PINNED, **TEXT_INPUT, **timeouts, **SERVER_KEEPALIVE, **settings}
+    # In one statement: a database of thousands of small tables is copied at the speed of round trips.
+    each = (
+        sql.SQL("pg_catalog.set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
+        for name, value in pinned.items()
+    )
+    await connection.execute(_text(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each))))
 
 
 def tls(parameters: Mapping[str, str]) -> ssl.SSLContext | bool | str:

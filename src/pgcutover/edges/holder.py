@@ -101,16 +101,16 @@ class LockHolder:
 
     def _end_blockers(self, control: Connection, names: Sequence[TableName]) -> tuple[str, ...]:
         tables = {"schemas": [t.schema for t in names], "names": [t.name for t in names]}
-        found = control.execute(query("fence_blockers"), {**tables, "holder": self.pid})
-        clients = tuple(client_of(row) for row in found)
+        rows = control.execute(query("fence_blockers"), {**tables, "holder": self.pid}).fetchall()
+        clients = {client_of(row[:-1]): row[-1] for row in rows}
         end(control, (c for c in clients if not c.beyond_reach))
-        return tuple(map(str, clients))
+        return tuple(f"{client} on {where}" for client, where in clients.items())
 
     def _failed(self, names: Sequence[TableName], in_the_way: Sequence[str]) -> PgcutoverError:
         kind = FenceError if self._server.side == "source" else TargetError
         return kind(
-            f"{self._server.side} {self._server.dsn}: {', '.join(map(str, names[:5]))} could not be locked in "
-            f"{self._limit_s:g} s; in the way: {', '.join(in_the_way) or 'nobody that is visible'}",
+            f"{self._server.side} {self._server.dsn}: tables could not be locked in {self._limit_s:g} s; in the way: "
+            f"{'; '.join(in_the_way) or f'nobody that is visible on {names[0]} to {names[-1]}'}",
             hint="Nothing of the application was changed for good. End what is in the way, then run the command again.",
         )
 

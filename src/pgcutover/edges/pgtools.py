@@ -74,7 +74,7 @@ HINTS: Mapping[str, str] = {
     "max_locks_per_transaction": "There are more tables than locks: raise max_locks_per_transaction on the target.",
     "No space left on device": "The disk is full: raise the storage, then run the same command again.",
     "unrecognized configuration parameter": "The program is newer than the server; install the server's version.",
-    "statement timeout": "Somebody holds a table with ALTER TABLE or the like: let that end, then run the command again.",
+    "statement timeout": "Somebody holds a table, with ALTER TABLE perhaps: let that end, then run the command again.",
     "attr_ver": "The pg_dump used does not fit the source: install the source's own version.",
     "pg_attver": "The pg_dump used does not fit the source: install the source's own version.",
     "SSL": "TLS could not be agreed: check the CA bundle and that the host name is the one in the certificate.",

@@ -171,8 +171,8 @@ def _outages(entries: Sequence[Entry]) -> dict[str, float]:
     users = [e for e in entries if e.writer.endswith(".people")]
     database, seen = gaps(writes, until=now), spans(users, until=now)
     return {
-        "database": round(sum(database), 3),
-        "users": round(sum(seen), 3),
+        "database": round(sum(database, 0.0), 3),
+        "users": round(sum(seen, 0.0), 3),
         "longest_database": round(max(database, default=0.0), 3),
         "longest_users": round(max(seen, default=0.0), 3),
     }

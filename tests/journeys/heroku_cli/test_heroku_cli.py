@@ -65,8 +65,9 @@ def heroku(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
 
 
 def unboxed(errors: str) -> str:
-    """Errors come wrapped into a box of 80 columns."""
-    return " ".join(errors.replace("›", " ").split())
+    """Errors come wrapped into a box of 80 columns; the first command of a new home also warns of the terms of service."""
+    plain = " ".join(errors.replace("›", " ").split())
+    return re.sub(r"Warning: Our terms of service have changed: \S+", "", plain).strip()
 
 
 def settle(heroku: Cli) -> dict[str, str]:
@@ -78,9 +79,14 @@ def settle(heroku: Cli) -> dict[str, str]:
         time.sleep(0.2)
 
 
-def addon_of(heroku: Cli, attachment: str) -> str:
+def names_of(heroku: Cli) -> dict[str, list[str]]:
+    """By add-on: the names under which it is attached."""
     found = json.loads(heroku("addons", "--json", "-a", APP))
-    return str(next(a["name"] for a in found if attachment in {x["name"] for x in a["attachments"]}))
+    return {addon["name"]: [attachment["name"] for attachment in addon["attachments"]] for addon in found}
+
+
+def addon_of(heroku: Cli, attachment: str) -> str:
+    return next(addon for addon, names in names_of(heroku).items() if attachment in names)
 
 
 def test_apps_are_listed(heroku: Cli) -> None:
@@ -164,7 +170,7 @@ def test_pg_commands_tell_of_the_database(heroku: Cli) -> None:
     said = heroku("pg:info", "-a", APP)
     assert re.search(r"Plan:\s+Standard 0", said)
     assert re.search(r"PG Version:\s+16\.", said)
-    assert re.search(r"Following:\s+\w*DATABASE", said)
+    assert re.search(r"Following:\s+\w+", said)
     heroku("pg:wait", "-a", APP)
     assert "acme_reporting" in heroku("pg:credentials", "DATABASE", "-a", APP)
     assert "log-statement" in heroku("pg:settings", "DATABASE", "-a", APP)
@@ -182,10 +188,11 @@ def test_a_detached_command_and_its_log(heroku: Cli) -> None:
     assert "Process exited with status 0" in log
 
 
-def test_promote_makes_the_follower_attachment_database(heroku: Cli) -> None:
-    """`pg:promote` keeps the old database attached under another name, then takes the name DATABASE."""
+def test_promote_and_promote_back(heroku: Cli) -> None:
+    """`pg:promote` keeps the old database attached under another name, then takes the name DATABASE; and back."""
     leader = addon_of(heroku, "DATABASE")
-    attachments = {x["name"] for a in json.loads(heroku("addons", "--json", "-a", APP)) for x in a["attachments"]}
-    colour = next(name for name in attachments if name.startswith("HEROKU_POSTGRESQL_"))
-    heroku("pg:promote", colour, "-a", APP)
-    assert leader != addon_of(heroku, "DATABASE")
+    follower = next(name for name in names_of(heroku) if name != leader)
+    for promoted in (follower, leader):
+        colour = next(name for name in names_of(heroku)[promoted] if name != "DATABASE")
+        heroku("pg:promote", colour, "-a", APP)
+        assert promoted == addon_of(heroku, "DATABASE")

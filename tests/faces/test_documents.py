@@ -1,0 +1,130 @@
+"""BREAK-GLASS.md: its commands are typed into a real shell, with a `heroku` that writes down what it was asked."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import story
+
+from pgcutover.errors import ConfigError
+from pgcutover.faces.documents import break_glass, plan_markdown
+from pgcutover.planning.moves import VariableMove
+
+SQL = ("BEGIN READ WRITE;", 'GRANT INSERT ON TABLE public."odd $name" TO u1;', "COMMIT;")
+FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0}}
+HEROKU = """#!/bin/sh
+printf '%s\\n' "$*" >> "$LOG"
+case "$1" in
+  config:get) echo "postgres://u:p@old.example:5432/d" ;;
+  pg:psql) cat >> "$LOG" ;;
+esac
+"""
+
+
+def document(**changes: object) -> str:
+    wanted = {"unfence_sql": SQL, "formation": FORMATION, "maintenance": {story.APP: False}}
+    plan = changes.pop("plan", None) or story.plan()
+    return break_glass(plan, **{**wanted, **changes})  # type: ignore[arg-type]
+
+
+def blocks(text: str) -> list[str]:
+    """The numbered blocks of commands, without the quoted one of the warning."""
+    return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def typed(commands: str, tmp_path: Path) -> list[str]:
+    """What `heroku` was asked when the commands were typed into a shell."""
+    (tmp_path / "heroku").write_text(HEROKU)
+    (tmp_path / "heroku").chmod(0o755)
+    log = tmp_path / "log"
+    log.write_text("")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log)}
+    done = subprocess.run(["bash", "-eu", "-c", commands], env=environment, capture_output=True, text=True, check=False)
+    assert ("", 0) == (done.stderr, done.returncode)
+    return log.read_text().splitlines()
+
+
+def test_the_commands_bring_the_application_back_in_order(tmp_path: Path) -> None:
+    """Closed first, pointed back, fence lowered, the exact formation, opened last."""
+    asked = typed("\n".join(blocks(document())[:5]), tmp_path)
+    assert [
+        "maintenance:on -a acme-api",
+        "ps:scale web=0 worker=0 clock=0 -a acme-api",
+        "config:unset DATABASE_URL POOL_URL READER_URL -a acme-api",
+        f"addons:attach {story.ADDON} --as DATABASE -a acme-api",
+        f"pg:connection-pooling:attach {story.ADDON} --as POOL -a acme-api",
+        f"addons:attach {story.ADDON} --as READER -a acme-api --credential reporting",
+        "config:get HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
+        "config:set REPORTING_URL=postgres://u:p@old.example:5432/d -a acme-api",
+        "pg:psql HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
+        "\\set ON_ERROR_STOP on",
+        *SQL,
+        "ps:scale web=2 worker=1 -a acme-api",
+        "maintenance:off -a acme-api",
+    ] == asked
+
+
+def test_the_check_is_typed_too(tmp_path: Path) -> None:
+    """The last block is valid shell as well, and only looks."""
+    asked = typed(blocks(document())[5], tmp_path)
+    verbs = {line.split()[0] for line in asked}
+    assert {"releases", "addons", "ps", "logs", "pg:psql", "SHOW"} == verbs
+
+
+def test_every_block_says_when_it_applies() -> None:
+    """Six numbered blocks, each with its condition; the switch's block only after the switch has begun."""
+    text = document()
+    assert 6 == len(re.findall(r"^## \d\. ", text, re.MULTILINE))
+    conditions = re.findall(r"^\*When:\* (.*)$", text, re.MULTILINE)
+    assert 6 == len(conditions)
+    assert "only if the switch has begun" in conditions[1]
+    assert "also before the switch" in conditions[2]
+
+
+def test_the_warning_comes_before_the_first_command() -> None:
+    """What is lost after the lift, and how to keep the new URL, is said first."""
+    text = document()
+    assert 0 < text.index("After the lift") < text.index("## 1.")
+    assert "> (umask 077; heroku config:get DATABASE_URL -a acme-api > new-database-url.txt)" in text
+
+
+def test_web_stays_up_in_a_private_space(tmp_path: Path) -> None:
+    """There, web at 0 shows errors instead of the page."""
+    plan = story.plan(app=story.moves(private_space=True))
+    assert "ps:scale worker=0 clock=0 -a acme-api" in typed(blocks(document(plan=plan))[0], tmp_path)
+
+
+def test_an_app_that_was_closed_before_stays_closed(tmp_path: Path) -> None:
+    """Maintenance mode goes back to what it was, which may be on."""
+    assert [] == typed(blocks(document(maintenance={story.APP: True}))[4], tmp_path)
+
+
+def test_names_cannot_break_out_of_a_command(tmp_path: Path) -> None:
+    """A name with shell signs arrives at heroku as one word."""
+    odd = "odd; touch pwned $(x)"
+    moves = story.moves(variables=(VariableMove(variable="A_URL", attachment=odd, addon=story.ADDON),))
+    asked = typed(blocks(document(plan=story.plan(app=moves)))[1], tmp_path)
+    assert f"addons:attach {story.ADDON} --as {odd} -a acme-api" in asked
+    assert not (tmp_path / "pwned").exists()
+    assert shlex.quote(odd) in document(plan=story.plan(app=moves))
+
+
+def test_without_a_kept_attachment_there_is_no_way_back() -> None:
+    """A plan that keeps no attachment is refused, for the document would not work."""
+    plan = story.plan()
+    without = plan.model_copy(update={"decisions": plan.decisions.model_copy(update={"kept": ()})})
+    with pytest.raises(ConfigError, match="keeps no attachment"):
+        document(plan=without)
+
+
+def test_a_plan_in_markdown_has_every_step_and_the_line() -> None:
+    """Every step with its undo, the facts, and the point of no return right before the lift."""
+    plan = story.plan()
+    text = plan_markdown(plan, story.ESTIMATES)
+    for number, step in enumerate(plan.steps, start=1):
+        assert f"{number}. **{step.name}**" in text
+        assert f"undo by hand: {step.by_hand}" in text
+    assert plan.digest in text
+    assert text.index("**smoke**") < text.index("POINT OF NO RETURN") < text.index("**lift**")

@@ -1,0 +1,312 @@
+"""A lab as a person meets it: the real command line in a directory, the doors of the lab, and what both worlds hold.
+
+Nothing of pgcutover's own code is called but the lab's. What a command said is kept, so that a test can look for
+secrets in all of it.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from pgcutover.lab import world
+from pgcutover.lab.heroku.state import estate_file
+from pgcutover.lab.layout import LabLayout
+from pgcutover.lab.ledger import world_state
+from pgcutover.lab.world import FOREIGN
+
+APP = "acme-api"
+CONFIG = "pgcutover.toml"
+STATE = Path(".pgcutover") / "production"
+COMMAND = (sys.executable, "-m", "pgcutover")
+ACCEPT = "application/vnd.heroku+json; version=3"
+LIMIT_S = 240
+POLL_S = 0.02
+
+Said = subprocess.CompletedProcess[str]
+
+
+class Watched:
+    """A command that runs while the test does something."""
+
+    def __init__(self, words: tuple[str, ...], home: Path, environment: Mapping[str, str], log: Path) -> None:
+        self.words = words
+        self._log = log
+        with (log / "out").open("w") as out, (log / "err").open("w") as err:
+            self.process = subprocess.Popen(
+                [*COMMAND, *words],
+                cwd=home,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return (self._log / "out").read_text()
+
+    @property
+    def errors(self) -> str:
+        return (self._log / "err").read_text()
+
+    def until(self, pattern: str, *, limit_s: float = LIMIT_S) -> bool:
+        """Wait until stderr says it; False when the command ended without."""
+        deadline = time.monotonic() + limit_s
+        while not re.search(pattern, self.errors):
+            if self.process.poll() is not None:
+                return re.search(pattern, self.errors) is not None
+            assert time.monotonic() < deadline, f"{self.words} never said {pattern!r}:\n{self.errors}"
+            time.sleep(POLL_S)
+        return True
+
+    def begun(self, step: str) -> bool:
+        """Wait until the step has begun."""
+        return self.until(rf"(?m)^\S+ {re.escape(step)}: ")
+
+    def kill(self) -> None:
+        """As a power cut: the process and all it started, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def ended(self, *, code: int = 0) -> Said:
+        """Wait for the end; it must be with this exit code."""
+        returned = self.process.wait(LIMIT_S)
+        said = subprocess.CompletedProcess(self.words, returned, self.output, self.errors)
+        return checked(said, code)
+
+
+def checked(said: Said, code: int) -> Said:
+    assert (said.args, code) == (said.args, said.returncode), f"{said.stdout}\n{said.stderr}"
+    return said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A running lab, used from one directory: its own (`home`), or another person's (`at`)."""
+
+    directory: Path
+    home: Path
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Environment on top of lab.env."""
+    history: list[Said] = field(default_factory=list)
+    """Every command of every directory, as it ended."""
+
+    @classmethod
+    def up(cls, directory: Path, *, speed: float) -> Self:
+        world.up(directory, size="small", speed=speed, seed=1)
+        return cls(directory=directory.resolve(), home=directory.resolve())
+
+    def down(self) -> None:
+        world.down(self.directory)
+
+    # -- the command line -------------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A shell in which lab.env was sourced."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        return {**clean, "COLUMNS": "240", **world.environment(self.directory), **self.extra}
+
+    def run(self, *words: str, code: int = 0) -> Said:
+        """Run a command to its end; it must end with this exit code."""
+        said = subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        said = subprocess.CompletedProcess(words, said.returncode, said.stdout, said.stderr)
+        self.history.append(said)
+        return checked(said, code)
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        """The one JSON document that a command prints with --json."""
+        return json.loads(self.run(*words, "--json", code=code).stdout)
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[Watched]:
+        """A command that goes on while the block does something; killed when the block leaves it running."""
+        log = self.directory / "log" / f"command-{len(self.history)}"
+        log.mkdir()
+        watched = Watched(words, self.home, self.environment, log)
+        try:
+            yield watched
+        finally:
+            if watched.process.poll() is None:
+                watched.kill()
+            self.history.append(
+                subprocess.CompletedProcess(words, watched.process.returncode, watched.output, watched.errors)
+            )
+
+    def at(self, name: str, **extra: str) -> "Lab":
+        """The same lab from another directory: the same pgcutover.toml, no state."""
+        home = self.directory / "log" / name
+        home.mkdir()
+        (home / CONFIG).write_text((self.directory / CONFIG).read_text())
+        return replace(self, home=home, extra={**self.extra, **extra})
+
+    def with_(self, **extra: str) -> "Lab":
+        """The same directory, other environment variables."""
+        return replace(self, extra={**self.extra, **extra})
+
+    def edit(self, changes: Mapping[str, str]) -> None:
+        """Replace pieces of pgcutover.toml; each must be there."""
+        path = self.home / CONFIG
+        text = path.read_text()
+        for old, new in changes.items():
+            assert old in text, (old, text)
+            text = text.replace(old, new)
+        path.write_text(text)
+
+    @property
+    def state(self) -> Path:
+        return self.home / STATE
+
+    # -- Heroku -----------------------------------------------------------------------------------------------------
+
+    def heroku(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the local Heroku, as somebody else with the same rights would."""
+        environment = world.environment(self.directory)
+        answer = httpx.request(
+            method,
+            f"{environment['HEROKU_HOST']}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {environment['HEROKU_API_KEY']}", "Accept": ACCEPT},
+            timeout=30,
+        )
+        assert answer.is_success, (method, path, answer.status_code, answer.text)
+        return answer.json()
+
+    def knob(self, app: str = APP, **changes: Any) -> None:
+        """See `/_lab/apps/{app}/knobs`."""
+        self.heroku("PATCH", f"/_lab/apps/{app}/knobs", changes)
+
+    def config_var(self, app: str = APP, **variables: str | None) -> None:
+        """`heroku config:set`, waiting for the release; None unsets."""
+        self.heroku("PATCH", f"/apps/{app}/config-vars", variables)
+        while self.newest_release(app)["status"] == "pending":
+            time.sleep(0.1)
+
+    def newest_release(self, app: str = APP) -> Any:
+        return max(self.heroku("GET", f"/apps/{app}/releases"), key=lambda release: release["version"])
+
+    def variables(self, app: str = APP) -> dict[str, str]:
+        found: dict[str, str] = self.heroku("GET", f"/apps/{app}/config-vars")
+        return found
+
+    def world(self) -> dict[str, Any]:
+        """Heroku's side without what only grows, for a diff."""
+        return world_state(LabLayout(self.directory))
+
+    def leader(self) -> dict[str, Any]:
+        """The add-on that DATABASE_URL named at the start: host, port, cluster_port, database, …"""
+        estate = json.loads(estate_file(LabLayout(self.directory)).read_text())
+        name = next(n for n, addon in estate["addons"].items() if not addon["following"])
+        return {"addon": name, **estate["servers"][name]}
+
+    # -- RDS --------------------------------------------------------------------------------------------------------
+
+    def rds(self, path: str, body: Any = None) -> Any:
+        """The lab's own door to its RDS, see lab/rds/control.py; with a body, or below an instance, a POST."""
+        url = f"{world.environment(self.directory)['AWS_ENDPOINT_URL']}/_lab/rds/{path}"
+        post = body is not None or "/" in path
+        answer = httpx.post(url, json=body or {}, timeout=30) if post else httpx.get(url, timeout=30)
+        assert answer.is_success, (path, answer.text)
+        return answer.json()
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of the local AWS; the caller closes it."""
+        import boto3
+
+        found = world.environment(self.directory)
+        return boto3.client(
+            service,
+            endpoint_url=found["AWS_ENDPOINT_URL"],
+            aws_access_key_id=found["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
+            region_name=found["AWS_DEFAULT_REGION"],
+        )
+
+    # -- databases --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def source(self) -> Iterator[psycopg.Connection]:
+        """The old database as a superuser, by its socket; autocommit."""
+        found = self.leader()
+        with psycopg.connect(
+            host=found["superuser_socket"],
+            port=found["cluster_port"],
+            user="rdsadmin",
+            dbname=found["database"],
+            autocommit=True,
+        ) as session:
+            yield session
+
+    @contextmanager
+    def target(self, database: str, instance: str = APP) -> Iterator[psycopg.Connection]:
+        """A database of an RDS instance as a superuser, by its socket; autocommit."""
+        found = next(each for each in self.rds("instances") if each["name"] == instance)
+        with psycopg.connect(
+            host=found["socket_dir"], port=found["cluster_port"], user="rdsadmin", dbname=database, autocommit=True
+        ) as session:
+            yield session
+
+    def check(self) -> dict[str, Any]:
+        """The ledger's verdict."""
+        return world.check(self.directory)
+
+    def nothing_lost(self) -> dict[str, Any]:
+        """The verdict, which must be that every acknowledged write is there, once."""
+        found = self.check()
+        judged = {key: found[key] for key in ("lost", "doubled", "unjudged")}
+        assert {"lost": 0, "doubled": 0, "unjudged": 0} == judged, found
+        assert found["acknowledged"] > 0
+        return found
+
+
+def password(url: str) -> str:
+    return str(conninfo_to_dict(url)["password"])
+
+
+class CommandLines:
+    """Every command line of this machine that was seen while a block ran: what `ps` could have shown to anybody."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._end.wait(0.05):
+            for entry in Path("/proc").glob("[0-9]*"):
+                try:
+                    self.seen.add((entry / "cmdline").read_bytes())
+                except OSError:
+                    continue
