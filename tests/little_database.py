@@ -5,6 +5,7 @@ For tests of the copy: they fill it, copy it, and compare by themselves, without
 
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.copying.chunk import ChunkJob, Copied
-from pgcutover.copying.crew import Crew, processes
+from pgcutover.copying.crew import Crew
 from pgcutover.edges.archive import open_archive
 from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.copyfinish import CopyFinish
@@ -220,16 +221,13 @@ def join(
     directory: Path,
     *,
     epoch: int = 1,
-    workers: int = 2,
     crew: Crew | None = None,
-    through: Mapping[str, Dsn] | None = None,
 ) -> LittleWorld:
-    """Everything joined as the application does; `through` gives other addresses for the bytes of COPY alone."""
+    """Everything joined as the application does, but with workers in threads, which start at once."""
     source_server = Server(dsn=plain(source), side="source")
     target_server = Server(dsn=plain(target), side="target")
     claim = take_run(target, epoch)
     copy_target = CopyTarget(server=target_server, run_id=RUN, claim=claim)
-    ways = dict(through or {})
     return LittleWorld(
         copier=Copier(
             run_id=RUN,
@@ -241,10 +239,10 @@ def join(
             definitions=open_archive(
                 directory / "schema.dump", source_server, target_server, directories=[binaries(16), binaries(18)]
             ),
-            crew=lambda: crew or Crew(lambda: processes(workers), carry, size=workers),
+            crew=lambda: crew or Crew(lambda: ThreadPoolExecutor(2), carry, size=2),
             builders=2,
-            source_dsn=plain(ways.get("source", source)),
-            target_dsn=plain(ways.get("target", target)),
+            source_dsn=plain(source),
+            target_dsn=plain(target),
         )
     )
 

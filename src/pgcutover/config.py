@@ -23,6 +23,8 @@ STATE_DIRECTORY = ".pgcutover"
 APP_NAME = r"^[a-z][a-z0-9-]{0,28}[a-z0-9]$"
 """Heroku's own rule for app names. https://devcenter.heroku.com/articles/platform-api-reference#app"""
 
+ENVIRONMENT_NAME = r"^[a-z][a-z0-9-]{0,30}$"
+
 
 class _Ours(BaseModel):
     """A part of our own file: unknown keys are refused."""
@@ -110,7 +112,7 @@ class ConfigFile(_Ours):
 
     version: Literal[1]
     tools: Tools = Tools()
-    environments: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")], EnvironmentChoices]
+    environments: Mapping[Annotated[str, Field(pattern=ENVIRONMENT_NAME)], EnvironmentChoices]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from pgcutover.lab import world
+from pgcutover.lab.clusters import Cluster
+from pgcutover.lab.dataset import HEROKU_MAJOR
 from pgcutover.lab.heroku.state import estate_file
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.ledger import world_state
@@ -101,6 +104,9 @@ class Lab:
 
     directory: Path
     home: Path
+    addon: str
+    """The database that DATABASE_URL names at the start, as Heroku names it and as the server does."""
+    database: str
     extra: Mapping[str, str] = field(default_factory=dict)
     """Environment on top of lab.env."""
     history: list[Said] = field(default_factory=list)
@@ -109,7 +115,14 @@ class Lab:
     @classmethod
     def up(cls, directory: Path, *, speed: float) -> Self:
         world.up(directory, size="small", speed=speed, seed=1)
-        return cls(directory=directory.resolve(), home=directory.resolve())
+        estate = json.loads(estate_file(LabLayout(directory)).read_text())
+        addon = estate["apps"][APP]["attachments"]["DATABASE"]["addon"]
+        return cls(
+            directory=directory.resolve(),
+            home=directory.resolve(),
+            addon=addon,
+            database=estate["servers"][addon]["database"],
+        )
 
     def down(self) -> None:
         world.down(self.directory)
@@ -145,8 +158,7 @@ class Lab:
     @contextmanager
     def running(self, *words: str) -> Iterator[Watched]:
         """A command that goes on while the block does something; killed when the block leaves it running."""
-        log = self.directory / "log" / f"command-{len(self.history)}"
-        log.mkdir()
+        log = Path(tempfile.mkdtemp(prefix="command-", dir=self.directory / "log"))
         watched = Watched(words, self.home, self.environment, log)
         try:
             yield watched
@@ -157,12 +169,12 @@ class Lab:
                 subprocess.CompletedProcess(words, watched.process.returncode, watched.output, watched.errors)
             )
 
-    def at(self, name: str, **extra: str) -> "Lab":
-        """The same lab from another directory: the same pgcutover.toml, no state."""
-        home = self.directory / "log" / name
-        home.mkdir()
-        (home / CONFIG).write_text((self.directory / CONFIG).read_text())
-        return replace(self, home=home, extra={**self.extra, **extra})
+    def at(self, name: str, *, config: bool = True) -> "Lab":
+        """The same lab from an empty directory, with the same pgcutover.toml or with nothing."""
+        home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.directory / "log"))
+        if config:
+            (home / CONFIG).write_text((self.directory / CONFIG).read_text())
+        return replace(self, home=home)
 
     def with_(self, **extra: str) -> "Lab":
         """The same directory, other environment variables."""
@@ -217,12 +229,6 @@ class Lab:
         """Heroku's side without what only grows, for a diff."""
         return world_state(LabLayout(self.directory))
 
-    def leader(self) -> dict[str, Any]:
-        """The add-on that DATABASE_URL named at the start: host, port, cluster_port, database, …"""
-        estate = json.loads(estate_file(LabLayout(self.directory)).read_text())
-        name = next(n for n, addon in estate["addons"].items() if not addon["following"])
-        return {"addon": name, **estate["servers"][name]}
-
     # -- RDS --------------------------------------------------------------------------------------------------------
 
     def rds(self, path: str, body: Any = None) -> Any:
@@ -248,27 +254,20 @@ class Lab:
 
     # -- databases --------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def source(self) -> Iterator[psycopg.Connection]:
-        """The old database as a superuser, by its socket; autocommit."""
-        found = self.leader()
-        with psycopg.connect(
-            host=found["superuser_socket"],
-            port=found["cluster_port"],
-            user="rdsadmin",
-            dbname=found["database"],
-            autocommit=True,
-        ) as session:
-            yield session
+    @property
+    def leader(self) -> Cluster:
+        """The old database's server."""
+        return Cluster(LabLayout(self.directory).heroku / "leader", HEROKU_MAJOR)
 
-    @contextmanager
-    def target(self, database: str, instance: str = APP) -> Iterator[psycopg.Connection]:
-        """A database of an RDS instance as a superuser, by its socket; autocommit."""
+    def source(self) -> closing[psycopg.Connection]:
+        """A superuser's session on the old database, in autocommit, past every relay."""
+        return closing(self.leader.superuser(self.database))
+
+    def target(self, database: str, instance: str = APP) -> closing[psycopg.Connection]:
+        """The same on an RDS instance."""
         found = next(each for each in self.rds("instances") if each["name"] == instance)
-        with psycopg.connect(
-            host=found["socket_dir"], port=found["cluster_port"], user="rdsadmin", dbname=database, autocommit=True
-        ) as session:
-            yield session
+        major = int((Path(found["directory"]) / "data" / "PG_VERSION").read_text())
+        return closing(Cluster(Path(found["directory"]), major).superuser(database))
 
     def check(self) -> dict[str, Any]:
         """The ledger's verdict."""

@@ -151,6 +151,14 @@ def test_a_private_target_is_open_to_its_own_network_only() -> None:
     assert ("10.1.0.0/16",) == plan(Wishes(exposure="private", allowed_cidrs=("10.1.0.0/16",))).allowed_cidrs
 
 
+def test_address_blocks_are_written_as_aws_writes_them_and_nonsense_is_refused() -> None:
+    """Host bits go; otherwise what AWS lists would never equal what was asked."""
+    wishes = Wishes(allowed_cidrs=("10.1.2.3/8", "192.0.2.7", "2001:DB8::/32"))
+    assert ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32") == plan(wishes).allowed_cidrs
+    with pytest.raises(ConfigError, match="office is no address block"):
+        plan(Wishes(allowed_cidrs=("office",)))
+
+
 @pytest.mark.parametrize(("postgres", "version"), [("same", "16.14"), ("17", "17.10"), ("18", "18.4")])
 def test_another_major_version_is_an_explicit_choice(postgres: str, version: str) -> None:
     """The newest minor version of the major asked for."""

@@ -107,7 +107,7 @@ def assert_whole(world: LittleWorld, before: Before, source: Dsn) -> None:
 def test_everything_arrives(major: int, little: Dsn, cluster16: Cluster, cluster18: Cluster, tmp_path: Path) -> None:
     """Rows, indexes, constraints, triggers, policies and views on the target are those of the little, on 16 and 18."""
     with own_database(cluster16 if major == 16 else cluster18) as target:
-        world = join(little, target, tmp_path)
+        world = join(little, target, tmp_path, crew=Crew(lambda: processes(2), carry, size=2))
         before = prepared(world)
         assert Verdict.ABSENT == Copy().verify(world, before).verdict
         Copy().do(world, before)

@@ -1,9 +1,10 @@
 """`pgcutover init`: look at an application and write a pgcutover.toml to start from."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgcutover.config import CONFIG_FILE, Surroundings
+from pgcutover.config import CONFIG_FILE, ENVIRONMENT_NAME, Surroundings
 from pgcutover.edges.heroku import POSTGRESQL, HerokuClient, NotFoundError
 from pgcutover.errors import ConfigError, RefusedError
 from pgcutover.facts.estate import Addon
@@ -23,7 +24,7 @@ class WrittenConfig:
 
 
 def write_config(
-    path: Path, app: str, *, attachment: str, region: str, exposure: str, around: Surroundings
+    path: Path, app: str, *, environment: str, attachment: str, region: str, exposure: str, around: Surroundings
 ) -> WrittenConfig:
     """Write the file; one that exists is never replaced.
 
@@ -35,13 +36,15 @@ def write_config(
         raise RefusedError(f"{path} exists", hint="Edit it, or move it away first.")
     if exposure not in ("", "public-tls", "private"):
         raise ConfigError(f"exposure is {exposure!r}", hint="Write public-tls or private.")
+    if not re.fullmatch(ENVIRONMENT_NAME, environment):
+        raise ConfigError(f"{environment!r} is no name for an environment", hint="Use lower case, digits and hyphens.")
     if not around.heroku_token:
         raise ConfigError("HEROKU_API_KEY is not set", hint="Run: export HEROKU_API_KEY=$(heroku auth:token)")
     with HerokuClient(around.heroku_token, host=around.heroku_host, data_host=around.heroku_data_host) as heroku:
         addon = _database(heroku, app, attachment)
         apps = tuple(sorted({a.app for a in heroku.addon_attachments(addon.name)} | {addon.billing_app}))
         chosen = region or AWS_REGIONS.get(heroku.app(app).region, heroku.app(app).region)
-    path.write_text(_text(addon, attachment, apps, chosen, exposure), "utf-8")
+    path.write_text(_text(environment, addon, attachment, apps, chosen, exposure), "utf-8")
     to_decide = () if exposure else (f"exposure in {CONFIG_FILE}: public-tls or private",)
     return WrittenConfig(
         path=path,
@@ -67,20 +70,22 @@ def _database(heroku: HerokuClient, app: str, attachment: str) -> Addon:
     return addon
 
 
-def _text(addon: Addon, attachment: str, apps: tuple[str, ...], region: str, exposure: str) -> str:
+def _text(environment: str, addon: Addon, attachment: str, apps: tuple[str, ...], region: str, exposure: str) -> str:
+    production = "true" if environment == "production" else "false"
     listed = ", ".join(f'"{name}"' for name in apps)
     exposed = f'exposure = "{exposure}"' if exposure else '# exposure = "public-tls"   # or "private": you decide'
     smoke = "".join(
-        f"\n[environments.production.app.{name}]\n# smoke = \"bin/rails runner 'exit User.exists?'\"\n" for name in apps
+        f"\n[environments.{environment}.app.{name}]\n# smoke = \"bin/rails runner 'exit User.exists?'\"\n"
+        for name in apps
     )
     return f"""version = 1
 
-[environments.production]
-production = true
+[environments.{environment}]
+production = {production}
 database = "{addon.billing_app}::{attachment}"
 apps = [{listed}]
 {smoke}
-[environments.production.target]
+[environments.{environment}.target]
 region = "{region}"
 {exposed}
 size = "next"            # closest | next | db.…

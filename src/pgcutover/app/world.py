@@ -30,7 +30,7 @@ from pgcutover.edges.runrecord import Claim, cas_sql
 from pgcutover.edges.target import TargetAccess, TargetAdmin
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import AwsError
-from pgcutover.planning.plan import Plan
+from pgcutover.planning.plan import ClientPlan, Plan
 from pgcutover.steps.ports_copy import Copier
 
 TARGET_SETTINGS = {"default_transaction_read_only": "off"}
@@ -125,7 +125,7 @@ class RunWorld:
             self._config.state / "runs" / self.run / "definitions.dump",
             self.source_server,
             self.target_server,
-            directories=[Path(decisions.clients.dump_path).parent, Path(decisions.clients.restore_path).parent],
+            directories=client_directories(self._config, decisions.clients),
             settings=TARGET_SETTINGS,
         )
         return Copier(
@@ -160,3 +160,9 @@ class RunWorld:
         target = self.plan.decisions.target
         configured = target.ca_bundle or self._config.surroundings.rds_ca
         return ca_bundle(target.region, configured=configured, state=self._config.state)
+
+
+def client_directories(config: Config, planned: ClientPlan) -> tuple[Path, ...]:
+    """Where PostgreSQL's programs are looked for: as planned, then as this machine's configuration says."""
+    configured = (config.file.parent / Path(text).expanduser() for text in config.tools.pg_bin)
+    return (Path(planned.dump_path).parent, Path(planned.restore_path).parent, *configured)

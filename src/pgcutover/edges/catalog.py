@@ -70,22 +70,22 @@ def read_marks(server: Server) -> Marks:
         return Marks(server="/".join(identity), fingerprint=digest(read_definitions(connection)), relfilenodes=files)
 
 
-def read_inventory(server: Server) -> DatabaseInventory:
+def read_inventory(server: Server, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> DatabaseInventory:
     """Everything about a database that planning, copying and proving need.
 
     Raises:
         SourceError, TargetError: it cannot be read; also when a migration's lock kept us waiting.
     """
-    with _reading(server, "inventory") as connection:
+    with _reading(server, "inventory", lock_timeout_ms) as connection:
         return _inventory(connection)
 
 
 @contextmanager
-def _reading(server: Server, purpose: str) -> Iterator[Connection]:
+def _reading(server: Server, purpose: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Iterator[Connection]:
     with server.session(purpose, autocommit=False) as connection:
         connection.read_only = True
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT_MS)))
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout_ms)))
         yield connection
 
 

@@ -66,12 +66,19 @@ def init(
     region: Annotated[str, typer.Option(help="AWS region; default: the one next to the app's.")] = "",
     exposure: Annotated[str, typer.Option(help="public-tls or private; left for you to write when not given.")] = "",
     attachment: Annotated[str, typer.Option(help="Attachment of the database.")] = "DATABASE",
+    env: Annotated[str, typer.Option("--env", help="Name of the environment to write.", metavar="NAME")] = "production",
     config: Config = DEFAULT,
     json: Json = False,
 ) -> None:
     """Look at APP and write pgcutover.toml with every app on its database."""
     written = write_config(
-        config.absolute(), app, attachment=attachment, region=region, exposure=exposure, around=Surroundings.read()
+        config.absolute(),
+        app,
+        environment=env,
+        attachment=attachment,
+        region=region,
+        exposure=exposure,
+        around=Surroundings.read(),
     )
     emit(out, written, render.written_config(written), json=json)
 

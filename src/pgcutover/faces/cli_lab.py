@@ -22,7 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 
 @lab.command()
-def up(dir_: Directory, size: Size = "small", speed: Speed = 10.0, seed: Seed = 1) -> None:
+def up(dir_: Directory, size: Size = "small", speed: Speed = 1.0, seed: Seed = 1) -> None:
     """Start a lab and print the environment to eval."""
     world = use_cases.world()
     world.up(dir_.absolute(), size=size, speed=speed, seed=seed)

@@ -1,7 +1,8 @@
 """The Plan: everything that will be decided before anything is touched, as data with a digest.
 
 A plan holds no secret and no clock of its own: who made it and when are given. Its digest covers the decisions (apps,
-variables, database, target, clients, steps), not sizes or wording, so that two plans of one world are one.
+variables, database, target), not sizes, wording or what follows from the machine, so that two plans of one world are
+one, wherever they were made.
 """
 
 import hashlib
@@ -78,7 +79,7 @@ class Advice(_Value):
 
 
 class Decisions(_Value):
-    """What the digest covers."""
+    """What was decided; the digest covers all but what drifts by itself."""
 
     environment: str
     production: bool
@@ -110,13 +111,20 @@ class Plan(_Value):
 
 
 # Sizes and prices drift while nothing is decided anew.
-_NOT_DECISIONS = {"database_bytes", "data_bytes", "index_bytes", "tables", "rows_estimate", "price_usd_per_month"}
+_DRIFTS = {"database_bytes", "data_bytes", "index_bytes", "tables", "rows_estimate", "price_usd_per_month"}
+# These follow from the machine that runs the plan (cores, paths, programs), which may be another one than planned it.
+_OF_THE_MACHINE = {"jobs", "clients"}
+_OF_THE_MACHINE_IN_TARGET = {"load_parameters", "ca_bundle", "storage_gb"}
 
 
 def _decided(decisions: Decisions) -> dict[str, object]:
-    return decisions.model_dump(
-        mode="json", exclude={"source": _NOT_DECISIONS, "apps": {"__all__": {"formation"}}, "target": {"storage_gb"}}
-    )
+    left_out = {
+        "source": _DRIFTS,
+        "apps": {"__all__": {"formation"}},
+        "target": _OF_THE_MACHINE_IN_TARGET,
+        **dict.fromkeys(_OF_THE_MACHINE, True),
+    }
+    return decisions.model_dump(mode="json", exclude=left_out)
 
 
 def digest_of(decisions: Decisions) -> str:

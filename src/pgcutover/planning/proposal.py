@@ -6,6 +6,7 @@ the app's name by rule, so that the same command, run again on another machine, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from pgcutover.errors import ConfigError, RefusedError
@@ -270,8 +271,19 @@ def _common(wishes: TargetWishes, source: SourceFacts, occasion: Occasion, names
 def _cidrs(wishes: TargetWishes, network: Network) -> tuple[str, ...]:
     """Dynos have no fixed addresses; a private instance is open to its own network, where peering ends."""
     if wishes.allowed_cidrs:
-        return tuple(sorted(set(wishes.allowed_cidrs)))
+        return tuple(sorted({_network(cidr) for cidr in wishes.allowed_cidrs}))
     return (ANYWHERE,) if wishes.exposure == "public-tls" else (network.cidr,)
+
+
+def _network(cidr: str) -> str:
+    """The address block as AWS writes it: without host bits, so that what it lists can be compared."""
+    try:
+        return str(ip_network(cidr, strict=False))
+    except ValueError as cause:
+        raise ConfigError(
+            f"target.allowed_cidrs: {cidr} is no address block",
+            hint="Write 192.0.2.0/24, or 192.0.2.7/32 for one address.",
+        ) from cause
 
 
 def _support(major: int) -> tuple[str, ...]:

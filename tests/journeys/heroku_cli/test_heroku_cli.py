@@ -65,7 +65,7 @@ def heroku(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
 
 
 def unboxed(errors: str) -> str:
-    """Errors come wrapped into a box of 80 columns; the first command of a new home also warns of the terms of service."""
+    """Errors come wrapped into a box of 80 columns; a new home's first command warns of the terms of service."""
     plain = " ".join(errors.replace("›", " ").split())
     return re.sub(r"Warning: Our terms of service have changed: \S+", "", plain).strip()
 
@@ -196,3 +196,7 @@ def test_promote_and_promote_back(heroku: Cli) -> None:
         colour = next(name for name in names_of(heroku)[promoted] if name != "DATABASE")
         heroku("pg:promote", colour, "-a", APP)
         assert promoted == addon_of(heroku, "DATABASE")
+    # As it was: one name each.
+    for names in names_of(heroku).values():
+        for surplus in sorted(names)[1:]:
+            heroku("addons:detach", surplus, "-a", APP)

@@ -1,0 +1,276 @@
+"""What is read from the catalogues, by an owner without superuser, on both versions."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from fenced_database import Fenced, fenced_database
+from pgcutover.edges.catalog import read_inventory, read_marks
+from pgcutover.edges.definitions import object_definitions
+from pgcutover.errors import SourceError
+from pgcutover.facts.inventory import DatabaseInventory, PartitionKey
+from pgcutover.facts.names import TableName
+from pgcutover.lab.clusters import Cluster
+
+PECULIAR = """
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE DOMAIN moods AS mood[];
+CREATE TABLE shapes (
+    id integer, "when" date NOT NULL, word text COLLATE "C", feelings moods, gone text,
+    twice integer GENERATED ALWAYS AS (id * 2) STORED,
+    CONSTRAINT shapes_unique UNIQUE ("when", id)
+);
+ALTER TABLE shapes DROP COLUMN gone;
+ALTER TABLE shapes ALTER COLUMN id SET NOT NULL;
+CREATE UNIQUE INDEX shapes_partial ON shapes (word) WHERE id > 5;
+CREATE TABLE keyless (a integer UNIQUE, b text);
+CREATE TABLE hashed (id integer, m mood) PARTITION BY HASH (m, (id + 1));
+CREATE UNLOGGED TABLE fleeting (id integer);
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE far (id integer) SERVER elsewhere;
+CREATE SEQUENCE restarted; SELECT setval('restarted', 41, false);
+CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM keyless;
+CREATE TABLE pgcutover.ours (id integer);
+CREATE TABLE _heroku.cdc (id integer);
+"""
+
+
+@pytest.fixture(params=[16, 18])
+def database(request: pytest.FixtureRequest) -> Iterator[Fenced]:
+    with fenced_database(request.getfixturevalue(f"cluster{request.param}")) as found:
+        yield found
+
+
+@pytest.fixture
+def database16(cluster16: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster16) as found:
+        yield found
+
+
+def as_owner(database: Fenced, statements: str) -> None:
+    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
+        for statement in statements.split(";"):
+            session.execute(statement)
+
+
+
+def make_peculiar(database: Fenced) -> DatabaseInventory:
+    with database.superuser() as session:
+        session.execute("CREATE SCHEMA pgcutover; CREATE SCHEMA _heroku")
+        session.execute(PECULIAR)
+    return read_inventory(database.server)
+
+
+def test_tables_as_they_are(database: Fenced) -> None:
+    """Keys, partitions, inheritance, types without their wrapping; nothing of Heroku's, an extension's or ours."""
+    found = make_peculiar(database)
+    tables = {t.name.name: t for t in found.tables}
+    assert {"far": "foreign", "events": "partitioned", "items": "table"}.items() <= {
+        n: t.kind for n, t in tables.items()
+    }.items()
+    assert ("when", "id") == tables["shapes"].key
+    assert () == tables["keyless"].key
+    assert ("id", "at") == tables["events_2025"].key
+    assert TableName(schema="public", name="events") == tables["events_2025"].parent
+    assert ((TableName(schema="public", name="parent"),), None) == (tables["child"].inherits, tables["child"].parent)
+    assert PartitionKey(strategy="hash", columns=("m", "")) == tables["hashed"].partition_key
+    assert PartitionKey(strategy="range", columns=("at",)) == tables["events"].partition_key
+    columns = {c.name: c for c in tables["shapes"].columns}
+    assert ["id", "when", "word", "feelings", "twice"] == list(columns)
+    assert (("public", "mood"), "e") == (columns["feelings"].base_type, columns["feelings"].base_kind)
+    assert ("C", None) == (columns["word"].collation, columns["id"].collation)
+    assert (True, False) == (columns["twice"].generated, columns["id"].generated)
+    assert (True, False) == (tables["fleeting"].unlogged, tables["shapes"].unlogged)
+    assert {"public", "billing"} == {t.name.schema for t in found.tables}
+
+
+def test_sizes_come_from_files(database16: Fenced) -> None:
+    """Heap, TOAST and indexes are measured, not estimated."""
+    as_owner(database16, "ALTER TABLE items ALTER secret SET STORAGE EXTERNAL")
+    as_owner(database16, "UPDATE items SET secret = repeat('x', 10000); ANALYZE items")
+    items = next(t for t in read_inventory(database16.server).tables if t.name.name == "items")
+    sizes = "SELECT pg_relation_size('items'), pg_relation_size(reltoastrelid), pg_indexes_size('items')"
+    with database16.superuser() as session:
+        expected = session.execute(f"{sizes} FROM pg_class WHERE oid = 'items'::regclass").fetchone()
+    assert expected == (items.heap_bytes, items.toast_bytes, items.index_bytes)
+    assert items.toast_bytes > 2_000_000
+    assert (200, 1) == (items.rows_estimate, items.index_count)
+
+
+def test_a_sequence_that_was_set_but_never_called(database16: Fenced) -> None:
+    """Its value is read exactly, which pg_sequences would hide."""
+    as_owner(database16, "SELECT setval('numbers', 41, false)")
+    found = {s.name.name: s for s in read_inventory(database16.server).sequences}
+    assert (41, False, 5) == (found["numbers"].last_value, found["numbers"].is_called, found["numbers"].increment)
+    assert (200, True) == (found["items_id_seq"].last_value, found["items_id_seq"].is_called)
+
+
+def test_grants_are_those_that_differ_from_what_is_usual(database16: Fenced) -> None:
+    """A listed object has all of its privileges listed, one that lost them all is listed empty, others are not listed."""
+    as_owner(
+        database16,
+        "REVOKE ALL ON FUNCTION add_item_in_private(text) FROM PUBLIC; CREATE TABLE closed (id integer);"
+        f'REVOKE ALL ON closed FROM "{database16.owner.user}";'
+        f'ALTER DEFAULT PRIVILEGES IN SCHEMA billing GRANT SELECT ON TABLES TO "{database16.other.user}"',
+    )
+    found = read_inventory(database16.server)
+    owner, other = database16.owner.user, database16.other.user
+    held = {(g.kind, g.object_sql, g.column, g.grantee, g.privilege, g.grantable) for g in found.grants}
+    assert ("table", "public.items", "", other, "DELETE", True) in held
+    assert ("table", "public.items", "", owner, "SELECT", False) in held
+    assert ("table", "billing.invoices", "total", "PUBLIC", "UPDATE", False) in held
+    assert ("function", "public.add_item_in_private(wanted text)", "", owner, "EXECUTE", False) in held
+    assert ("default", "TABLES", "", other, "SELECT", False) in held
+    assert [("table", "public.closed", "", "", "", False)] == [h for h in held if h[1] == "public.closed"]
+    assert not any(h[1] in ("public.child", "public.add_item(text)") for h in held)
+    assert (other,) == found.roles
+    assert {owner} == {g.owner for g in found.grants if g.schema == "billing"}
+
+
+def test_settings_and_the_search_path_of_a_new_session(database16: Fenced) -> None:
+    """ALTER DATABASE and ALTER ROLE IN DATABASE are read, and what our own session pins is not mistaken for them."""
+    name = database16.owner.database
+    database16.run(f'ALTER DATABASE "{name}" SET search_path = billing, public')
+    database16.run(f"ALTER ROLE \"{database16.other.user}\" IN DATABASE \"{name}\" SET application_name = 'a=b'")
+    found = read_inventory(database16.server)
+    assert "billing, public" == found.search_path
+    assert [("", name, "search_path", "billing, public"), (database16.other.user, name, "application_name", "a=b")] == [
+        (s.role, s.database, s.name, s.value) for s in found.settings
+    ]
+    assert (name, database16.owner.user, "UTF8", "libc") == (
+        found.database,
+        found.owner,
+        found.encoding,
+        found.locale_provider,
+    )
+
+
+def test_an_ordinary_database_has_no_blockers(database: Fenced) -> None:
+    """What a Heroku application usually has stops nothing."""
+    assert () == read_inventory(database.server).blockers
+
+
+BLOCKING = {
+    "large objects": ("SELECT lo_create(0)", "1 large objects"),
+    "hidden rows": (
+        "ALTER TABLE items ENABLE ROW LEVEL SECURITY; ALTER TABLE items FORCE ROW LEVEL SECURITY",
+        "hides rows of public.items",
+    ),
+    "not ours": ("ALTER TABLE child OWNER TO rdsadmin", "public.child"),
+    "unreadable": ("REVOKE ALL ON events_2026 FROM {owner}", "may not read public.events_2026"),
+    "bypassing": ("GRANT pg_write_all_data TO {other}", "{other}"),
+    "superuser": ("ALTER ROLE {other} SUPERUSER", "{other}"),
+    "chain": (
+        "SET ROLE {other}; GRANT DELETE ON items TO pg_monitor; RESET ROLE",
+        "public.items: DELETE by {other}",
+    ),
+    "foreign": (
+        "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere;"
+        "CREATE FOREIGN TABLE far (id integer) SERVER elsewhere; CREATE USER MAPPING FOR PUBLIC SERVER elsewhere",
+        "public on elsewhere",
+    ),
+    "publication": ("CREATE PUBLICATION news FOR TABLE items", "news"),
+    "subscription": (
+        "CREATE SUBSCRIPTION letters CONNECTION 'host=localhost' PUBLICATION p WITH (connect = false)",
+        "letters",
+    ),
+    "event trigger": (
+        "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+        "CREATE EVENT TRIGGER watcher ON sql_drop EXECUTE FUNCTION watch()",
+        "watcher",
+    ),
+}
+WARNINGS = {"foreign", "publication", "event trigger"}
+
+
+@pytest.mark.parametrize("case", BLOCKING)
+def test_what_cannot_be_moved_or_fenced_is_named(database16: Fenced, case: str) -> None:
+    """Each kind is found, named, comes with a hint, and stops the move unless nothing is lost by going on."""
+    statements, named = (
+        text.replace("{owner}", database16.owner.user).replace("{other}", database16.other.user)
+        for text in BLOCKING[case]
+    )
+    with database16.superuser() as session:
+        for statement in statements.split(";") if "plpgsql" not in statements else [statements]:
+            session.execute(statement)
+    try:
+        found = [b for b in read_inventory(database16.server).blockers if named in b.what]
+        assert 1 == len(found)
+        assert found[0].hint
+        assert (case not in WARNINGS) == found[0].stops
+    finally:
+        if case == "subscription":
+            for statement in ("ALTER SUBSCRIPTION letters SET (slot_name = NONE)", "DROP SUBSCRIPTION letters"):
+                database16.run(statement)
+
+
+def test_a_prepared_transaction_and_an_invalid_index(database16: Fenced) -> None:
+    """The first stops the move, the second is told."""
+    as_owner(database16, "INSERT INTO child VALUES (1); INSERT INTO child VALUES (1)")
+    with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            session.execute("CREATE UNIQUE INDEX CONCURRENTLY broken ON child (id)")
+        session.execute("BEGIN; INSERT INTO child VALUES (2); PREPARE TRANSACTION 'left-over'")
+    found = read_inventory(database16.server).blockers
+    assert [("left-over", True), ("public.broken", False)] == [
+        (next(n for n in ("left-over", "public.broken") if n in b.what), b.stops) for b in found
+    ]
+
+
+def test_marks_change_with_truncation_rewriting_and_definitions(database16: Fenced) -> None:
+    """Each is told by name; rows coming and going change nothing."""
+    before = read_marks(database16.server)
+    as_owner(database16, "INSERT INTO items (name) VALUES ('x'); ANALYZE items; GRANT SELECT ON items TO PUBLIC")
+    assert () == read_marks(database16.server).changed_since(before)
+    as_owner(database16, "TRUNCATE child")
+    assert ("public.child",) == read_marks(database16.server).changed_since(before)
+    as_owner(database16, "ALTER TABLE events ADD COLUMN extra text; CREATE TABLE late (id integer)")
+    assert ("public.child", "public.late", "definitions") == read_marks(database16.server).changed_since(before)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE items ALTER name SET DEFAULT 'x'",
+        "ALTER TABLE items ALTER name SET NOT NULL",
+        "ALTER TABLE items ADD CHECK (name <> '')",
+        "CREATE INDEX ON items (name)",
+        "ALTER TABLE items SET (fillfactor = 70)",
+        "CREATE POLICY p ON items USING (true)",
+        "CREATE RULE r AS ON DELETE TO items DO INSTEAD NOTHING",
+        "CREATE STATISTICS s ON id, name FROM items",
+        "COMMENT ON TABLE items IS 'x'",
+        "CREATE OR REPLACE FUNCTION add_item(wanted text) RETURNS void LANGUAGE sql AS 'SELECT'",
+        "CREATE OR REPLACE VIEW items_view AS SELECT id, name || 'x' AS name FROM items",
+        "ALTER SEQUENCE numbers INCREMENT 6",
+        "CREATE TYPE t AS ENUM ('a')",
+        "ALTER TABLE events DETACH PARTITION events_2026",
+        "CREATE AGGREGATE total (integer) (sfunc = int4pl, stype = integer)",
+    ],
+)
+def test_every_kind_of_definition_is_in_the_fingerprint(database16: Fenced, statement: str) -> None:
+    """Changing any one of them changes it."""
+    before = read_inventory(database16.server).fingerprint
+    as_owner(database16, statement)
+    assert before != read_inventory(database16.server).fingerprint
+
+
+def test_equal_databases_have_equal_definitions_on_both_versions(cluster16: Cluster, cluster18: Cluster) -> None:
+    """The same statements give the same texts on 16 and 18, whoever the owner is."""
+    with fenced_database(cluster16) as old, fenced_database(cluster18) as new:
+        for database in (old, new):
+            make_peculiar(database)
+        ours, theirs = object_definitions(old.server), object_definitions(new.server)
+    assert ours == theirs
+    assert {"table", "foreign table", "view", "view columns", "materialised view", "index", "constraint", "function",
+            "type", "sequence", "schema", "foreign server"} <= {name.split(":")[0] for name in ours}  # fmt: skip
+
+
+def test_a_lock_of_a_migration_is_an_error_in_time(database16: Fenced) -> None:
+    """An inventory never stands in a queue before the application for long; it says what was in the way."""
+    with database16.superuser() as session:
+        session.execute("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(SourceError, match="lock timeout"):
+            read_inventory(database16.server, lock_timeout_ms=200)

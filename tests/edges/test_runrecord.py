@@ -1,0 +1,146 @@
+"""Who holds a move: the lock, the record on both databases, and taking over."""
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from fenced_database import Fenced, fenced_database
+from pgcutover.edges.fencing import HeldSource
+from pgcutover.edges.runrecord import Claim, cas_sql, drop_records, read_records
+from pgcutover.errors import RunnerConflictError, UsageError
+from pgcutover.lab.clusters import Cluster
+
+
+@pytest.fixture
+def source(cluster16: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster16) as found:
+        yield found
+
+
+@pytest.fixture
+def target(cluster18: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster18, filled=False) as found:
+        yield found
+
+
+def acquire(source: Fenced, target: Fenced | None = None, *, run: str = "run-1", holder: str = "ann@laptop") -> Claim:
+    return Claim.acquire(source.server, target.target if target else None, run_id=run, holder=holder)
+
+
+def kill_lock_session(source: Fenced) -> None:
+    source.run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pgcutover lock'")
+
+
+def test_a_second_runner_is_told_who_holds_the_move(source: Fenced, target: Fenced) -> None:
+    """The error names run, holder, machine and process; after the first lets go, the second gets a higher epoch."""
+    first = acquire(source, target)
+    with pytest.raises(RunnerConflictError, match=r"run run-1 by ann@laptop on .* \(pid \d+\) since .*127\.0\.0\.1"):
+        acquire(source, target, holder="bob@desk")
+    first.release()
+    second = acquire(source, target, holder="bob@desk")
+    second.release()
+    assert first.epoch + 1 == second.epoch
+    for side in (source.server, target.target):
+        assert [("run-1", second.epoch, "bob@desk")] == [(r.run_id, r.epoch, r.holder) for r in read_records(side)]
+
+
+def test_two_at_the_same_moment(source: Fenced) -> None:
+    """Of many runners that start at once exactly one gets the move."""
+    claims: list[Claim] = []
+    refused: list[RunnerConflictError] = []
+    start = threading.Barrier(5)
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            claims.append(acquire(source, run=f"run-{number}"))
+        except RunnerConflictError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for claim in claims:
+        claim.release()
+    assert (1, 4) == (len(claims), len(refused))
+
+
+def test_the_target_may_come_later(source: Fenced, target: Fenced) -> None:
+    """A target made during the run is taken with the epoch the source has, and may be taken again."""
+    claim = acquire(source)
+    claim.take_target(target.target)
+    claim.take_target(target.target)
+    with target.target.session("test") as session:
+        assert [(claim.epoch,)] == session.execute(cas_sql("run-1", claim.epoch)).fetchall()
+    claim.release()
+
+
+def test_an_epoch_on_the_target_alone_is_not_used_again(source: Fenced, target: Fenced) -> None:
+    """When the source's record is gone, the next epoch is still above what the target has seen."""
+    first = acquire(source, target)
+    first.release()
+    drop_records(source.server)
+    second = acquire(source, target)
+    second.release()
+    assert first.epoch + 1 == second.epoch
+
+
+def test_a_lost_lock_is_taken_again(source: Fenced) -> None:
+    """When its session dies and nobody else came, the move goes on being ours, and others are kept out again."""
+    claim = acquire(source)
+    kill_lock_session(source)
+    claim.still_ours()
+    with pytest.raises(RunnerConflictError):
+        acquire(source, run="run-2")
+    claim.still_ours()
+    claim.release()
+
+
+def test_a_lock_that_another_run_holds_stops_us(source: Fenced) -> None:
+    """When the lock was lost and another run has it, the error names that run."""
+    claim = acquire(source)
+    kill_lock_session(source)
+    other = acquire(source, run="run-2", holder="bob@desk")
+    with pytest.raises(RunnerConflictError, match="run-2 by bob@desk"):
+        claim.still_ours()
+    other.release()
+    with pytest.raises(RunnerConflictError, match="run-2 by bob@desk"):
+        claim.still_ours()
+    claim.release()
+
+
+def test_it_works_on_a_fenced_source(source: Fenced) -> None:
+    """A run goes on, and is taken over, while the source is read-only and its owner may create nothing."""
+    first = acquire(source)
+    held = HeldSource(source.server)
+    held.raise_fence(held.read_fence())
+    first.release()
+    second = acquire(source, holder="bob@desk")
+    second.still_ours()
+    assert first.epoch + 1 == second.epoch
+    second.release()
+    held.close()
+    drop_records(source.server)
+    assert () == read_records(source.server)
+    drop_records(source.server)
+
+
+def test_the_lock_does_not_wait_for_a_dead_machine(source: Fenced) -> None:
+    """The lock's session asks the server to look for its client every half minute."""
+    claim = acquire(source)
+    setting = "SELECT current_setting('tcp_keepalives_idle')"
+    with psycopg.connect(source.owner.url().reveal()) as session:
+        assert ("30",) != session.execute(setting).fetchone()
+    assert ("30",) == claim._connection.execute(setting).fetchone()
+    claim.release()
+
+
+@pytest.mark.parametrize("run", ["", "a b", "x'; DROP TABLE y; --", "a" * 65])
+def test_a_run_id_is_a_plain_word(run: str) -> None:
+    """It goes into statements and file names, so other characters are refused."""
+    with pytest.raises(UsageError):
+        cas_sql(run, 1)

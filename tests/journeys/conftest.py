@@ -1,0 +1,64 @@
+"""Labs for whole migrations: one that many journeys share because each leaves it as it was, and others on demand."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from lab_driver import APP, CONFIG, Lab
+
+SPEED = 100.0
+"""Releases, boots and AWS take a hundredth of their time; PostgreSQL takes its own."""
+
+
+@pytest.fixture(scope="session")
+def make_lab(session_directory: Path) -> Iterator[Callable[[str], Lab]]:
+    """Bring up a lab of one's own; it goes when the session ends."""
+    with ExitStack() as stack:
+
+        def make(name: str) -> Lab:
+            lab = Lab.up(session_directory / name, speed=SPEED)
+            stack.callback(lab.down)
+            return lab
+
+        yield make
+
+
+class Shared:
+    """A lab for journeys that leave it as they found it; one that was left otherwise is replaced."""
+
+    def __init__(self, make: Callable[[str], Lab]) -> None:
+        self._make, self._number = make, 0
+        self._lab: Lab | None = None
+
+    def take(self) -> Lab:
+        if self._lab is None:
+            self._number += 1
+            self._lab = self._make(f"shared-{self._number}")
+            self._world = self._lab.world()
+            self._config = (self._lab.directory / CONFIG).read_text()
+        return self._lab
+
+    def give_back(self) -> None:
+        """Put back what a test changes as a matter of course; whatever else differs, nobody uses this lab again."""
+        lab, self._lab = self.take(), None
+        (lab.directory / CONFIG).write_text(self._config)
+        lab.heroku("DELETE", "/_lab/faults")
+        lab.knob(release_phase_fails=False)
+        lab.heroku("PUT", f"/_lab/apps/{APP}/processes/release", {"command": None})
+        if lab.state.exists() and lab.json("status")["outcome"] not in ("planned", "returned", "replaced"):
+            lab.run("rollback", "--yes")
+        if lab.world() == self._world and not lab.check()["lost"]:
+            self._lab = lab
+
+
+@pytest.fixture(scope="session")
+def shared(make_lab: Callable[[str], Lab]) -> Shared:
+    return Shared(make_lab)
+
+
+@pytest.fixture
+def lab(shared: Shared) -> Iterator[Lab]:
+    """The shared lab. What a test leaves open is rolled back, what it changed in pgcutover.toml is undone."""
+    yield shared.take()
+    shared.give_back()
