@@ -27,7 +27,7 @@ from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.progress import CopyProgress, read_progress
 from pgcutover.edges.runrecord import drop_records
-from pgcutover.errors import JournalError, RefusedError
+from pgcutover.errors import RefusedError
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Phase, Plan
 from pgcutover.planning.tasks import Chunk, plan_chunks
@@ -208,9 +208,9 @@ def refuse_unopened(records: Records) -> Run:
     """The newest run.
 
     Raises:
-        JournalError: there is none.
+        RefusedError: there is none.
     """
     run = records.last_run()
     if run is None:
-        raise JournalError("nothing has been started in this environment", hint="Run pgcutover plan.")
+        raise RefusedError("nothing has been started in this environment", hint="Run pgcutover plan.")
     return run

@@ -8,7 +8,7 @@ one, wherever they were made.
 import hashlib
 import json
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -118,7 +118,7 @@ _OF_THE_MACHINE_IN_TARGET = {"load_parameters", "ca_bundle", "storage_gb"}
 
 
 def _decided(decisions: Decisions) -> dict[str, object]:
-    left_out = {
+    left_out: Any = {
         "source": _DRIFTS,
         "apps": {"__all__": {"formation"}},
         "target": _OF_THE_MACHINE_IN_TARGET,
