@@ -52,9 +52,11 @@ def test_the_commands_bring_the_application_back_in_order(tmp_path: Path) -> Non
     assert [
         "maintenance:on -a acme-api",
         "ps:scale web=0 worker=0 clock=0 -a acme-api",
-        "config:unset DATABASE_URL POOL_URL READER_URL -a acme-api",
+        "config:unset DATABASE_URL -a acme-api",
         f"addons:attach {story.ADDON} --as DATABASE -a acme-api",
+        "config:unset POOL_URL -a acme-api",
         f"pg:connection-pooling:attach {story.ADDON} --as POOL -a acme-api",
+        "config:unset READER_URL -a acme-api",
         f"addons:attach {story.ADDON} --as READER -a acme-api --credential reporting",
         "config:get HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
         "config:set REPORTING_URL=postgres://u:p@old.example:5432/d -a acme-api",

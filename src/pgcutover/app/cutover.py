@@ -231,7 +231,10 @@ class Cutover:
         """Go back to the old database; also returns where Heroku differs from before (nothing, normally)."""
         run = refuse_unopened(self._records)
         if not run.is_open:
-            raise RefusedError(f"run {run.run} is {run.outcome}: there is nothing to go back from")
+            raise RefusedError(
+                f"run {run.run} is {run.outcome}: there is nothing to go back from",
+                hint="Run pgcutover status to see what is next.",
+            )
         with self._session(None) as session:
             lifted = session.lifted
             loses = (

@@ -118,7 +118,7 @@ class Records:
     def export_to(self, file: Path, config_text: str) -> None:
         """Journal, plans, saved values and configuration in one 0600 file. It holds secrets."""
         if not self.journal_file.exists():
-            raise RefusedError("there is nothing to export: no run was started here")
+            raise RefusedError("there is nothing to export: no run was started here", hint="Run pgcutover prepare.")
         stored = {f"plans/{p.name}": p.read_text("utf-8") for p in sorted((self.state / "plans").glob("*.json"))}
         with SqliteJournal(self.journal_file, read_only=True) as journal:
             journal.export(file, {"vault": self.vault.export(), "config": config_text, **stored})

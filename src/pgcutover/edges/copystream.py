@@ -91,7 +91,8 @@ async def _carry(job: ChunkJob) -> Copied:
             if found is not None:
                 await target.execute("ROLLBACK")
                 return found
-            # T2: with synchronous_commit off, an acknowledged chunk could be gone after a crash, marker and all.
+            # T2: with synchronous_commit off, an acknowledged chunk could be gone after a crash, marker and all. The
+            # TRUNCATE below makes the commit wait by itself; that is PostgreSQL's affair and may change.
             await target.execute("SET LOCAL synchronous_commit = on")
             await _empty(target, job)
         async with _session(job.source, "source", job, {}) as source:

@@ -133,4 +133,5 @@ class CopyTarget:
         names = [sql.Identifier(t.schema, t.name) for t in tables]
         # Outside a transaction, so that each table's locks end with it; the claim is held beside it.
         with self.held(), self.server.session("analyze") as session:
+            session.execute("SET synchronous_commit = on")
             session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(names)))

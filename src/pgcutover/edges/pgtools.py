@@ -280,7 +280,8 @@ def _connection(
     # libpq has no variables for these; with a name of the database in it, it must be in argv anyway.
     conninfo = {"keepalives_interval": "10", "keepalives_count": "6"}
     fixed = {name: "0" for name, since in TIMEOUTS.items() if server_version >= since}
-    fixed["default_transaction_read_only"] = "off"
+    # T2: an index that was acknowledged, and then gone after a crash, would be missed by nobody.
+    fixed |= {"default_transaction_read_only": "off", "synchronous_commit": "on"}
     given = parameters.pop("options", "")
     environment["PGOPTIONS"] = " ".join(
         [given, *(f"-c {name}={_escaped(value)}" for name, value in {**fixed, **settings}.items())]

@@ -98,10 +98,9 @@ The old database is `{plan.decisions.source.addon}`; it stays attached to `{kept
 
 
 def _first_variable(plan: Plan) -> str:
-    for app in plan.decisions.apps:
-        for move in app.moves.variables:
-            return f"{quote(move.variable)} -a {quote(app.moves.app)}"
-    return f"DATABASE_URL -a {quote(plan.decisions.source.billing_app)}"
+    """The variable that tells on which side the application is: the database's own, never a copy."""
+    source = plan.decisions.source
+    return f"{quote(source.attachment)}_URL -a {quote(source.billing_app)}"
 
 
 def _block(title: str, when: str, commands: Iterator[str]) -> str:
@@ -134,9 +133,9 @@ def _point_back(plan: Plan, kept: KeptAttachment) -> Iterator[str]:
         owned = [move for move in app.moves.variables if move.attachment]
         copied = [move for move in app.moves.variables if not move.attachment]
         nothing = nothing and not app.moves.variables
-        if owned:
-            yield f"heroku config:unset {' '.join(quote(m.variable) for m in owned)} -a {quote(app.moves.app)}"
         for move in owned:
+            # One at a time: Heroku refuses all of a command when one of its variables is owned by an attachment.
+            yield f"heroku config:unset {quote(move.variable)} -a {quote(app.moves.app)}"
             yield _attach(move, app)
         if copied:
             url = f'"$(heroku config:get {kept.name}_URL -a {quote(kept.app)})"'

@@ -4,8 +4,7 @@ from typing import Any
 
 import psycopg
 import pytest
-
-from conftest import Heroku, Servers, wait_for
+from local_heroku import Heroku, Servers, wait_for
 
 
 def addon(heroku: Heroku, *, follower: bool = False) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from local_heroku import Heroku, wait_for
 
-from conftest import Heroku, wait_for
 from pgcutover.lab.processes import Process, recorded, send
 
 APP = "acme-api"

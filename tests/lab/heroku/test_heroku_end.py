@@ -10,7 +10,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from conftest import FAST, KEY, Heroku, Servers, wait_for
+from local_heroku import FAST, KEY, Heroku, Servers, wait_for
+
 from pgcutover.lab.heroku.state import estate_file
 from pgcutover.lab.processes import Process, recorded
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-
-from conftest import KEY, Heroku
+from local_heroku import KEY, Heroku
 
 APP = "acme-api"
 

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conftest import Heroku, wait_for
+from local_heroku import Heroku, wait_for
+
 from pgcutover.lab import ledger, promises
 from pgcutover.lab.people import People
 

@@ -1,8 +1,7 @@
 """Releases take their time, run their command, and only those that succeed change what runs."""
 
 import httpx
-
-from conftest import Heroku, wait_for
+from local_heroku import Heroku, wait_for
 
 APP = "acme-api"
 

@@ -4,8 +4,7 @@ import uuid
 
 import httpx
 import psycopg
-
-from conftest import Heroku, wait_for
+from local_heroku import Heroku, wait_for
 
 APP = "acme-api"
 

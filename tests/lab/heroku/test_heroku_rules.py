@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from local_heroku import Heroku
 
-from conftest import Heroku
 from pgcutover.lab.heroku import rules, server
 
 APP = "acme-api"

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 from heroku_schema import missing, problems
-
-from conftest import ACCEPT_SDK, Heroku
+from local_heroku import ACCEPT_SDK, Heroku
 
 LISTS = [
     ("/apps", "app"),

@@ -102,14 +102,7 @@ def _sections(summary: RunSummary) -> Iterator[Markup]:
     yield _section("How things stand", _list(standing(summary)))
     if summary.next:
         yield _section("What to do next", _list(summary.next))
-    yield _section(
-        "Timeline",
-        tag("h3", "The move"),
-        _legend(summary),
-        timeline.move(summary),
-        *_preparation(summary),
-        class_="wide",
-    )
+    yield _section("Timeline", _legend(summary), *_charts(summary), class_="wide")
     yield _section("Steps", tag("p", copied_sentence(summary), class_="aside"), *_steps(summary))
     yield _section("Proof", tag("p", proof_sentence(summary.proof)), *_proof(summary.proof))
     if summary.salvaged:
@@ -135,11 +128,16 @@ def _legend(summary: RunSummary) -> Markup:
     return tag("p", *(tag("span", words, class_=f"key {kind}") for kind, words in entries), class_="legend")
 
 
-def _preparation(summary: RunSummary) -> Iterator[Markup]:
-    chart = timeline.preparation(summary)
-    if chart:
-        yield tag("h3", "Preparation, days ahead")
-        yield chart
+def _charts(summary: RunSummary) -> Iterator[Markup]:
+    for title, chart in (
+        ("The move", timeline.move(summary)),
+        ("Going back", timeline.going_back(summary)),
+        ("Preparation, days ahead", timeline.preparation(summary)),
+        ("Afterwards, while the application is open", timeline.afterwards(summary)),
+    ):
+        if chart:
+            yield tag("h3", title)
+            yield chart
 
 
 def _steps(summary: RunSummary) -> Iterator[Markup]:

@@ -1,23 +1,25 @@
 """The timeline: each step planned (outline) against actual (filled), as inline SVG.
 
-Two charts, because days lie between `prepare` and the fence. In the first only work counts; in the second the wall
-clock does, for that is what users felt: the hours of a stop are drawn as they were.
+Several charts, because days may lie between preparing, moving and going back. In the move and on the way back the wall
+clock counts, for that is what users felt: the hours of a stop are drawn as they were. Before and after, only work does.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgcutover.faces.figures import duration
 from pgcutover.faces.outages import DATABASE_FROM, UNTIL, USERS_FROM
 from pgcutover.faces.report.markup import Markup, joined, tag
 from pgcutover.faces.wording import POINT_OF_NO_RETURN
+from pgcutover.planning.plan import Phase
 from pgcutover.running.state import StepState
 from pgcutover.steps.history import RunSummary, StepSummary
 
 WIDTH, LABELS, FIGURES = 960, 170, 190
 PLOT = WIDTH - LABELS - FIGURES
 ROW, TOP, BOTTOM = 30, 34, 26
+Stretch = tuple[float, float]
 LEAST = 2.5
 """A step of milliseconds must still be seen."""
 MOST_TICKS = 8
@@ -30,9 +32,9 @@ class Bar:
     """A step's stretches in seconds from the chart's left edge; None where there is none."""
 
     step: StepSummary
-    planned: tuple[float, float] | None
-    actual: tuple[float, float] | None
-    undo: tuple[float, float] | None
+    planned: Stretch | None
+    actual: Stretch | None
+    undo: Stretch | None = None
 
     @property
     def end_s(self) -> float:
@@ -41,28 +43,53 @@ class Bar:
 
 def preparation(summary: RunSummary) -> Markup:
     """The steps of days ahead, one after another, without the pauses between them."""
-    steps = [s for s in summary.steps if s.phase == "prepare"]
-    bars, planned_s, actual_s = [], 0.0, 0.0
-    for step in steps:
-        planned = (planned_s, planned_s + step.estimated_s) if step.estimated_s is not None else None
-        actual = (actual_s, actual_s + step.actual_s) if step.actual_s is not None else None
-        planned_s, actual_s = planned_s + (step.estimated_s or 0.0), actual_s + (step.actual_s or 0.0)
-        bars.append(Bar(step=step, planned=planned, actual=actual, undo=None))
-    return _chart("Preparation, planned against actual", bars, (), None) if bars else Markup("")
+    return _work("Preparation, planned against actual", summary, "prepare")
+
+
+def afterwards(summary: RunSummary) -> Markup:
+    """What is done while the application is open again."""
+    return _work("Afterwards, planned against actual", summary, "after")
 
 
 def move(summary: RunSummary) -> Markup:
-    """From the first closed door to the last step, by the wall clock."""
-    steps = [s for s in summary.steps if s.phase != "prepare"]
+    """From the first closed door to the lift, by the wall clock."""
+    steps = _moving(summary)
     begun = min((s.started_at for s in steps if s.started_at), default=None)
-    bars, planned_s = [], 0.0
+    planned = _planned(steps)
+    bars = [Bar(step=s, planned=p, actual=_actual(s, begun)) for s, p in zip(steps, planned, strict=True)]
+    lifted_s = next((bar.actual[0] for bar in bars if bar.step.name == UNTIL and bar.actual), None)
+    return _chart("The move, planned against actual", bars, tuple(_closed(bars, begun)), lifted_s)
+
+
+def going_back(summary: RunSummary) -> Markup:
+    """The undoing, newest step first, by the wall clock; nothing where nothing was undone."""
+    undone = [s for s in reversed(_moving(summary)) if s.undo_s is not None and s.ended_at is not None]
+    begun = min((s.ended_at - timedelta(seconds=s.undo_s or 0.0) for s in undone if s.ended_at), default=None)
+    bars = [Bar(step=s, planned=None, actual=None, undo=_undo(s, begun)) for s in undone]
+    return _chart("Going back", bars, tuple(_closed_again(bars)), None)
+
+
+def _moving(summary: RunSummary) -> list[StepSummary]:
+    return [s for s in summary.steps if s.phase not in ("prepare", "after")]
+
+
+def _work(title: str, summary: RunSummary, phase: Phase) -> Markup:
+    steps = [s for s in summary.steps if s.phase == phase]
+    bars, spent_s = [], 0.0
+    for step, planned in zip(steps, _planned(steps), strict=True):
+        actual = (spent_s, spent_s + step.actual_s) if step.actual_s is not None else None
+        spent_s += step.actual_s or 0.0
+        bars.append(Bar(step=step, planned=planned, actual=actual))
+    return _chart(title, bars, (), None)
+
+
+def _planned(steps: Sequence[StepSummary]) -> list[Stretch | None]:
+    stretches: list[Stretch | None] = []
+    planned_s = 0.0
     for step in steps:
-        planned = (planned_s, planned_s + step.estimated_s) if step.estimated_s is not None else None
+        stretches.append((planned_s, planned_s + step.estimated_s) if step.estimated_s is not None else None)
         planned_s += step.estimated_s or 0.0
-        bars.append(Bar(step=step, planned=planned, actual=_actual(step, begun), undo=_undo(step, begun)))
-    if not bars:
-        return Markup("")
-    return _chart("The move, planned against actual", bars, tuple(_bands(bars)), _returns_no_more(bars))
+    return stretches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +102,25 @@ class Band:
     until_s: float | None
 
 
-def _actual(step: StepSummary, begun: datetime | None) -> tuple[float, float] | None:
+def _actual(step: StepSummary, begun: datetime | None) -> Stretch | None:
     if step.started_at is None or begun is None:
         return None
     start = (step.started_at - begun).total_seconds()
-    undone = step.undo_s is not None
-    end = (step.ended_at - begun).total_seconds() if step.ended_at and not undone else start + (step.actual_s or 0.0)
+    # The moment at which an undone step ended is that of its undoing.
+    known = step.ended_at if step.undo_s is None else None
+    end = (known - begun).total_seconds() if known else start + (step.actual_s or 0.0)
     return start, max(start, end)
 
 
-def _undo(step: StepSummary, begun: datetime | None) -> tuple[float, float] | None:
+def _undo(step: StepSummary, begun: datetime | None) -> Stretch | None:
     if step.undo_s is None or step.ended_at is None or begun is None:
         return None
     end = (step.ended_at - begun).total_seconds()
     return max(0.0, end - step.undo_s), end
 
 
-def _bands(bars: Sequence[Bar]) -> Iterator[Band]:
+def _closed(bars: Sequence[Bar], begun: datetime | None) -> Iterator[Band]:
+    """From the step that closed something until the lift, its own undoing, or no end yet."""
     by_name = {bar.step.name: bar for bar in bars}
     lift = by_name.get(UNTIL)
     for name, kind, words in (
@@ -101,25 +130,24 @@ def _bands(bars: Sequence[Bar]) -> Iterator[Band]:
         bar = by_name.get(name)
         if bar is None or bar.actual is None:
             continue
-        yield Band(kind=kind, words=words, at_s=bar.actual[0], until_s=_opened(bar, lift))
-        if kind == "users" and lift is not None and lift.undo is not None:
-            until_s = bar.undo[1] if bar.undo else None
-            yield Band(kind=kind, words=f"{words} again", at_s=lift.undo[0], until_s=until_s)
+        undone = _undo(bar.step, begun)
+        until_s = undone[1] if undone else None
+        if lift is not None and lift.actual is not None and lift.step.state in LIFTED:
+            until_s = lift.actual[1]
+        yield Band(kind=kind, words=words, at_s=bar.actual[0], until_s=until_s)
 
 
-def _opened(closed: Bar, lift: Bar | None) -> float | None:
-    """When the application was open again: after the lift, after the undoing, or not yet."""
-    if lift is not None and lift.actual is not None and lift.step.state in LIFTED:
-        return lift.actual[1]
-    return closed.undo[1] if closed.undo is not None else None
-
-
-def _returns_no_more(bars: Sequence[Bar]) -> float | None:
-    """Where the point of no return was passed."""
-    return next((bar.actual[0] for bar in bars if bar.step.name == UNTIL and bar.actual), None)
+def _closed_again(bars: Sequence[Bar]) -> Iterator[Band]:
+    by_name = {bar.step.name: bar for bar in bars}
+    lift, users = by_name.get(UNTIL), by_name.get(USERS_FROM)
+    if lift is not None and lift.undo is not None:
+        until_s = users.undo[1] if users is not None and users.undo is not None else None
+        yield Band(kind="users", words="users see the maintenance page again", at_s=lift.undo[0], until_s=until_s)
 
 
 def _chart(title: str, bars: Sequence[Bar], bands: Sequence[Band], lifted_s: float | None) -> Markup:
+    if not bars:
+        return Markup("")
     span_s = max(max(bar.end_s for bar in bars), 1.0)
     scale = PLOT / span_s
     top = TOP + 16 * len(bands)
@@ -153,7 +181,8 @@ def _tick(seconds: int) -> str:
 
 def _band(band: Band, scale: float, y: float, height: float) -> Markup:
     x = LABELS + band.at_s * scale
-    end = LABELS + PLOT if band.until_s is None else LABELS + band.until_s * scale
+    # What ended after the chart's last step is drawn to the edge; the words tell how long it was.
+    end = LABELS + PLOT if band.until_s is None else min(LABELS + PLOT, LABELS + band.until_s * scale)
     width = max(LEAST, end - x)
     lasted = "still" if band.until_s is None else duration(band.until_s - band.at_s)
     anchor, at = ("end", x + width) if x - LABELS > PLOT * 0.6 else ("start", x)
@@ -178,15 +207,16 @@ def _row(bar: Bar, scale: float, y: float) -> Iterator[Markup]:
                 "g", tag("title", said), tag("rect", x=x, y=y + offset, width=width, height=thick, rx=2, class_=kind)
             )
     figures = f"{duration(step.actual_s)} of {duration(step.estimated_s)}"
+    if bar.undo is not None:
+        figures = duration(step.undo_s)
     yield tag("text", figures, x=WIDTH, y=y + 18, class_="figure", text_anchor="end")
 
 
 def _moment(at_s: float, scale: float, rows: int, top: float) -> Markup:
-    """A line across all rows, its words in the last of them, on the side where there is room."""
+    """A line across all rows, its words above them, on the side where there is room."""
     x = LABELS + at_s * scale
-    y1, y2 = top - 6, top + ROW * rows + 4
     anchor, at = ("end", x - 6) if x - LABELS > PLOT * 0.3 else ("start", x + 6)
     return joined(
-        tag("line", x1=x, x2=x, y1=y1, y2=y2, class_="lift"),
-        tag("text", POINT_OF_NO_RETURN, x=at, y=y2 - 6, class_="liftlabel", text_anchor=anchor),
+        tag("line", x1=x, x2=x, y1=top - 18, y2=top + ROW * rows + 4, class_="lift"),
+        tag("text", POINT_OF_NO_RETURN, x=at, y=top - 6, class_="liftlabel", text_anchor=anchor),
     )
