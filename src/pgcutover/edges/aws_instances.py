@@ -210,7 +210,8 @@ class AwsInstances:
             "StorageType": spec.storage_type,
             "StorageEncrypted": True,
             "MasterUsername": spec.master_user,
-            # Not ManageMasterUserPassword: it excludes read replicas (aws.md 0.1) and rotates every 7 days.
+            # Not ManageMasterUserPassword: it excludes read replicas and rotates every 7 days.
+            # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
             "MasterUserPassword": password.reveal(),
             "Port": PORT,
             "DBSubnetGroupName": spec.subnet_group,

@@ -21,7 +21,9 @@ MASTER_ALPHABET = string.ascii_letters + string.digits + "!#$%&*()-_=+[]{}<>:?"
 """RDS takes printable ASCII without slash, quotes, at sign and space.
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html"""
 APP_ALPHABET = string.ascii_letters + string.digits
-"""PgBouncer's buildpack splits URLs with a regular expression that does not decode %XX (heroku.md 5)."""
+"""PgBouncer's buildpack splits URLs with a regular expression that does not decode %XX before 0.17.
+
+https://github.com/heroku/heroku-buildpack-pgbouncer"""
 MASTER_LENGTH = 40
 APP_LENGTH = 48
 RECOVERY_DAYS = 30

@@ -45,7 +45,7 @@ __all__ = ["HerokuClient", "NotFoundError", "RejectedError", "address"]
 
 DEFAULT_HOST = "https://api.heroku.com"
 DEFAULT_DATA_HOST = "https://api.data.heroku.com"
-# heroku.md 1.1: some calls exist only in the variant that Heroku's own command line uses.
+# Some calls exist only in the variant that Heroku's own command line uses (npm: heroku, commands/ps/stop).
 ACCEPT_SDK = "application/vnd.heroku+json; version=3.sdk"
 POSTGRESQL = "heroku-postgresql"
 

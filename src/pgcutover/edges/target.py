@@ -69,7 +69,8 @@ class TargetAccess:
     def app_url(self, *, sslmode: str = "require") -> Secret:
         """The URL that the applications get, port always written; `none` leaves the query out.
 
-        PgBouncer's buildpack appends to the query by itself and stumbles over ours (heroku.md 5).
+        PgBouncer's buildpack appends to the query by itself and stumbles over ours.
+        https://github.com/heroku/heroku-buildpack-pgbouncer
         """
         return self.role_url(self.app_role, sslmode=sslmode)
 

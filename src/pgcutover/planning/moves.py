@@ -12,7 +12,9 @@ from pgcutover.facts.estate import Attachment
 from pgcutover.facts.names import Dsn, Secret
 
 LEGACY = "HEROKU_POSTGRESQL_LEGACY"
-"""Upper case and underscores only: config keys match ^\\w+$, so a hyphen is risky (heroku.md 1.5)."""
+"""Upper case and underscores only: config keys match ^\\w+$, so a hyphen is risky.
+
+https://github.com/heroku/platform-api/blob/master/schema.json (config-var)"""
 
 
 class _Value(BaseModel):
@@ -32,7 +34,8 @@ class VariableMove(_Value):
 class KeptAttachment(_Value):
     """A second attachment, so that the billing app's last one is never in the way, and the old database stays in reach.
 
-    The rule it answers: "Cannot destroy last attachment to billing app for resource X" (heroku.md 1.5).
+    The rule it answers: "Cannot destroy last attachment to billing app for resource X".
+    https://github.com/heroku/heroku-attachable-resources/issues/21
     """
 
     app: str

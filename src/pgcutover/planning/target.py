@@ -24,7 +24,9 @@ from pgcutover.facts.rds import (
 )
 
 HEROKU_EXT = "heroku_ext"
-"""Where Heroku puts extensions; column types name it, so it must exist under the same name (heroku.md 4.2)."""
+"""Where Heroku puts extensions; column types name it, so it must exist under the same name.
+
+https://help.heroku.com/ZOFBHJCJ/heroku-postgres-extension-schema-restrictions"""
 
 
 class TargetPlan(BaseModel):

@@ -80,7 +80,7 @@ LOAD_PROFILE: tuple[LoadRule, ...] = (
 
 SECURITY: tuple[Value, ...] = (
     ("password_encryption", "scram-sha-256"),
-    # Without it RDS takes MD5 too, where the family knows the parameter at all (aws.md 9.2).
+    # Without it RDS takes MD5 too, where the family knows the parameter at all: not seen on a real account yet.
     ("rds.accepted_password_auth_method", "scram"),
     # The default only from PostgreSQL 15 on, so it is written.
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html

@@ -1,6 +1,6 @@
 """Detach the old database's attachments that own the variables we must set; never the add-on, never its data.
 
-A variable that an attachment owns cannot be set ("Cannot overwrite attachment values", heroku.md 1.5), so for a moment
+A variable that an attachment owns cannot be set ("Cannot overwrite attachment values"), so for a moment
 the application has no DATABASE_URL: its dynos are at 0 then.
 """
 

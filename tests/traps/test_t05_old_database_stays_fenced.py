@@ -1,0 +1,134 @@
+"""T5: the lift opens the application, never the old database; so what changed on the new one is known exactly."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fenced_database import Fenced, fenced_database
+from pgcutover.edges.content import ContentProof
+from pgcutover.edges.fencing import HeldSource
+from pgcutover.edges.gate import Gate
+from pgcutover.lab.clusters import Cluster
+from pgcutover.running.step import Verdict
+from pgcutover.steps.fence import Fence
+from pgcutover.steps.open_target import SALVAGED, OpenTarget
+from pgcutover.steps.verify import Verify
+
+CONTENT = """
+CREATE TABLE accounts (id integer PRIMARY KEY, name text);
+CREATE TABLE log (at integer, what text);
+INSERT INTO accounts SELECT i, 'account ' || i FROM generate_series(1, 1000) AS i;
+INSERT INTO log VALUES (1, 'same'), (1, 'same'), (1, 'same'), (2, NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    notes: list[tuple[str, Any]] = field(default_factory=list)
+
+    def note(self, kind: str, payload: Any) -> None:
+        self.notes.append((kind, payload))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoDatabases:
+    source: HeldSource
+    target: Gate
+    proof: ContentProof
+    notes: Noted
+
+
+@pytest.fixture
+def old(cluster16: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster16, filled=False) as found:
+        run(found, CONTENT)
+        yield found
+
+
+@pytest.fixture
+def new(cluster18: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster18, filled=False) as found:
+        run(found, CONTENT)
+        yield found
+
+
+@pytest.fixture
+def world(old: Fenced, new: Fenced, tmp_path: Path) -> Iterator[TwoDatabases]:
+    source = HeldSource(old.server)
+    proof = ContentProof(old.server, new.target, directory=tmp_path / "salvaged", jobs=2)
+    yield TwoDatabases(source=source, target=Gate(new.target), proof=proof, notes=Noted())
+    source.close()
+
+
+def run(database: Fenced, statements: str) -> None:
+    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
+        session.execute(statements)
+
+
+def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
+    world: TwoDatabases, old: Fenced, new: Fenced, tmp_path: Path
+) -> None:
+    """Inserted, updated and deleted rows by key, duplicates without a key too; both databases keep every row."""
+    before = Fence().observe(world)
+    for step in (Fence(), Verify(), OpenTarget()):
+        step.do(world, before)
+        assert Verdict.WHOLE is step.verify(world, before).verdict
+    run(
+        new,
+        "UPDATE accounts SET name = NULL WHERE id = 7; DELETE FROM accounts WHERE id = 8;"
+        "UPDATE accounts SET id = -9 WHERE id = 9; INSERT INTO accounts VALUES (1001, 'new');"
+        "DELETE FROM log WHERE ctid = (SELECT min(ctid) FROM log); INSERT INTO log VALUES (2, NULL), (3, 'x')",
+    )
+    with psycopg.connect(old.owner.url().reveal(), autocommit=True, options="-c lock_timeout=50") as forgotten:
+        with pytest.raises(psycopg.Error):
+            forgotten.execute("INSERT INTO accounts VALUES (2000, 'to the wrong side')")
+        with pytest.raises(psycopg.Error):
+            forgotten.execute("BEGIN READ WRITE; INSERT INTO accounts VALUES (2000, 'to the wrong side'); COMMIT")
+    OpenTarget().undo(world, {})
+    assert Verdict.ABSENT is OpenTarget().verify(world, {}).verdict
+    counts = [
+        {"table": "public.accounts", "inserted": 2, "updated": 1, "deleted": 2},
+        {"table": "public.log", "inserted": 2, "updated": 0, "deleted": 1},
+    ]
+    (kind, noted), directory = world.notes.notes[0], tmp_path / "salvaged"
+    assert (SALVAGED, str(directory)) == (kind, noted["directory"])
+    assert counts == sorted(noted["tables"], key=lambda t: str(t["table"]))
+    assert {("deleted", "8"), ("deleted", "9"), ("inserted", "-9"), ("inserted", "1001"), ("updated", "7")} == {
+        (line["change"], line["key"]["id"]) for line in exported(directory, "accounts")
+    }
+    assert (1000, 1000) == (old.one("SELECT count(*) FROM accounts"), new.one("SELECT count(*) FROM accounts"))
+    Fence().undo(world, before)
+    run(old, "INSERT INTO accounts VALUES (2000, 'open again')")
+
+
+def exported(directory: Path, table: str) -> list[dict[str, Any]]:
+    manifest = json.loads((directory / "manifest.json").read_text())
+    file = next(t["file"] for t in manifest["tables"] if t["table"] == table)
+    return [json.loads(line) for line in (directory / file).read_text().splitlines()]
+
+
+def test_if_the_old_database_were_opened_the_difference_would_lie(
+    world: TwoDatabases, old: Fenced, new: Fenced
+) -> None:
+    """Without the fence a row written to the wrong side counts as deleted by the application, which never had it."""
+    before = Fence().observe(world)
+    Fence().do(world, before)
+    OpenTarget().do(world, {})
+    Fence().undo(world, before)
+    run(old, "INSERT INTO accounts VALUES (2000, 'to the wrong side')")
+    OpenTarget().undo(world, {})
+    assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == world.notes.notes[0][1]["tables"]
+
+
+def test_while_it_is_read_the_new_database_takes_no_write(world: TwoDatabases, new: Fenced) -> None:
+    """Closed and locked: even who overrides the default waits, so that the export is of one state."""
+    with world.target.quiet(), new.superuser() as session, pytest.raises(psycopg.errors.LockNotAvailable):
+        session.execute("SET lock_timeout = 50; DELETE FROM accounts")
+    assert world.target.status().closed
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        run(new, "DELETE FROM accounts")
