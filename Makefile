@@ -6,6 +6,8 @@ PYTEST ?=
 DEMO ?=
 VENV := $(shell $(PYTHON) scripts/venv.py where)
 BIN := $(VENV)/bin
+# Where the servers' user cannot enter the repository, the demo is held where it can: beside the programs.
+DEMO_DIR := $(if $(filter $(CURDIR)/%,$(VENV)),demo,$(VENV)/demo)
 STAMP := $(VENV)/.pgcutover-installed
 CHECKED := src tests scripts bench
 
@@ -15,7 +17,7 @@ help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: install ## Move a live application from a local Heroku to a local RDS, and back.
-	$(BIN)/pgcutover demo $(DEMO)
+	$(BIN)/pgcutover demo --dir $(DEMO_DIR) $(DEMO)
 
 test: install ## Run the tests; they start their own PostgreSQL servers.
 	$(BIN)/python -m pytest $(PYTEST)

@@ -6,12 +6,16 @@ For tests: what they compare is read here, by a superuser, without the code unde
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from pgcutover.edges.content import ContentProof
+from pgcutover.edges.fencing import HeldSource
+from pgcutover.edges.gate import Gate
 from pgcutover.edges.postgres import Connection, Server
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.lab.clusters import Cluster
@@ -66,7 +70,8 @@ SELECT kind, name, "column", pg_get_userbyid(x.grantor), x.grantee::regrole::tex
          WHERE n.nspname IN ('public', 'billing') AND c.relkind IN ('r', 'p', 'S', 'v')
          UNION ALL
         SELECT 'column', format('%I.%I', n.nspname, c.relname), a.attname, a.attacl
-          FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+          FROM pg_attribute AS a
+          JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
          WHERE n.nspname IN ('public', 'billing') AND a.attacl IS NOT NULL
          UNION ALL
         SELECT 'schema', nspname, '', coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace
@@ -166,7 +171,9 @@ def fenced_database(cluster: Cluster, *, filled: bool = True) -> Iterator[Fenced
 
 def _drop(cluster: Cluster, name: str, roles: tuple[str, ...]) -> None:
     with cluster.superuser(name) as session:
-        for (gid,) in session.execute("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()").fetchall():
+        for (gid,) in session.execute(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+        ).fetchall():
             session.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
     with cluster.superuser() as session:
         session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -174,10 +181,42 @@ def _drop(cluster: Cluster, name: str, roles: tuple[str, ...]) -> None:
             session.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Notes kept in memory instead of in a journal."""
+
+    notes: list[tuple[str, Any]] = field(default_factory=list)
+
+    def note(self, kind: str, payload: Any) -> None:
+        self.notes.append((kind, payload))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoDatabases:
+    """The world of the steps that fence, prove and open."""
+
+    source: HeldSource
+    target: Gate
+    proof: ContentProof
+    notes: Noted
+
+
+@contextmanager
+def two_databases(old: Fenced, new: Fenced, directory: Path) -> Iterator[TwoDatabases]:
+    source = HeldSource(old.server)
+    proof = ContentProof(old.server, new.target, directory=directory, jobs=2)
+    try:
+        yield TwoDatabases(source=source, target=Gate(new.target), proof=proof, notes=Noted())
+    finally:
+        source.close()
+
+
 class DyingServer(Server):
     """A server whose sessions, counted together, are killed from outside just before their n-th statement."""
 
     __slots__ = ("_killer", "_left")
+    _killer: Fenced
+    _left: int
 
     def __init__(self, database: Fenced, statements: int) -> None:
         super().__init__(dsn=database.owner, side="source")
@@ -186,7 +225,7 @@ class DyingServer(Server):
 
     @property
     def died(self) -> bool:
-        return bool(self._left <= 0)
+        return self._left <= 0
 
     def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
         connection = super().connect(purpose, autocommit=autocommit)

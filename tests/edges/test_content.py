@@ -69,15 +69,14 @@ CREATE TABLE t (
     g integer GENERATED ALWAYS AS (id * 2) STORED, pos positive, reg regclass, doc uuid
 );
 INSERT INTO t VALUES
-    ('a', 1, 'NaN', 'NaN', '{"k":  1}', '{"k": [null]}', '\\x00ff', 'sad', ROW('s', NULL), '{a,NULL,"NULL",""}', '1 mon',
-     '2024-02-29 12:00+02', '[2024-01-01,)', 'ab', '12.50', B'101', 'a:1', '10.0.0.1/8', DEFAULT, 1, 't',
+    ('a', 1, 'NaN', 'NaN', '{"k":  1}', '{"k": [null]}', '\\x00ff', 'sad', ROW('s', NULL), '{a,NULL,"NULL",""}',
+     '1 mon', '2024-02-29 12:00+02', '[2024-01-01,)', 'ab', '12.50', B'101', 'a:1', '10.0.0.1/8', DEFAULT, 1, 't',
      '00000000-0000-0000-0000-000000000001'),
-    (NULL, 2, '-0', 1.10, NULL, NULL, '', 'happy', NULL, '{}', '-infinity'::timestamptz - '-infinity'::timestamptz + '0',
-     'infinity', 'empty', '', NULL, NULL, NULL, NULL, DEFAULT, NULL, NULL, NULL),
-    ('', 3, 0.1::float8 + 0.2, 1e-20, '[]', '[]', NULL, NULL, ROW(NULL, NULL), NULL, NULL, '-infinity', NULL, NULL, NULL,
-     NULL, NULL, NULL, DEFAULT, NULL, NULL, NULL);
+    (NULL, 2, '-0', 1.10, NULL, NULL, '', 'happy', NULL, '{}', '-3 days', 'infinity', 'empty', '', NULL, NULL, NULL,
+     NULL, DEFAULT, NULL, NULL, NULL),
+    ('', 3, 0.1::float8 + 0.2, 1e-20, '[]', '[]', NULL, NULL, ROW(NULL, NULL), NULL, NULL, '-infinity', NULL, NULL,
+     NULL, NULL, NULL, NULL, DEFAULT, NULL, NULL, NULL);
 """
-TYPES = TYPES.replace("'-infinity'::timestamptz - '-infinity'::timestamptz + '0'", "'-3 days'")
 
 
 def test_equal_rows_are_equal_on_both_versions(pair: Pair) -> None:
@@ -97,27 +96,29 @@ def test_equal_rows_are_equal_on_both_versions(pair: Pair) -> None:
     assert proof.same
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE t SET t = 'b' WHERE id = 1",
-        "UPDATE t SET t = '' WHERE t IS NULL",
-        "UPDATE t SET r = r + 1e-16 WHERE id = 3",
-        "UPDATE t SET p = NULL WHERE id = 3",
-        "UPDATE t SET j = '{\"k\": 1}' WHERE id = 1",
-        "UPDATE t SET a = '{a,\"NULL\",NULL,\"\"}' WHERE id = 1",
-        "DELETE FROM t WHERE id = 2",
-        "UPDATE t SET id = 4 WHERE id = 2",
-    ],
-)
-def test_the_smallest_change_is_seen(pair: Pair, change: str) -> None:
+SMALLEST = [
+    "UPDATE t SET t = 'b' WHERE id = 1",
+    "UPDATE t SET t = '' WHERE t IS NULL",
+    "UPDATE t SET r = r + 1e-16 WHERE id = 3",
+    "UPDATE t SET p = NULL WHERE id = 3",
+    "UPDATE t SET j = '{\"k\": 1}' WHERE id = 1",
+    'UPDATE t SET a = \'{a,"NULL",NULL,""}\' WHERE id = 1',
+    "DELETE FROM t WHERE id = 2",
+    "UPDATE t SET id = 4 WHERE id = 2",
+]
+
+
+def test_the_smallest_change_is_seen(pair: Pair) -> None:
     """One value, one NULL, one bit of a float: the table is different, and the one row is found."""
     pair.both(TYPES)
-    run(pair.new, change)
-    proof = pair.proof.compare()
-    assert not proof.same
-    assert ["public.t"] == [str(c.unit) for c in proof.different]
-    assert {1, 2} >= {len(pair.changes("public.t"))}
+    for change in SMALLEST:
+        run(pair.new, change)
+        comparison = pair.compared()["public.t"]
+        assert (False, "") == (comparison.equal, comparison.error), change
+        assert {1, 2} >= {len(pair.changes("public.t"))}
+        run(pair.new, "DROP TABLE t; DROP TYPE mood, place; DROP DOMAIN positive")
+        run(pair.new, TYPES)
+        assert pair.compared()["public.t"].equal
 
 
 def test_duplicates_count(pair: Pair) -> None:
@@ -141,14 +142,16 @@ def test_a_table_without_columns(pair: Pair) -> None:
 
 def test_children_are_not_counted_with_their_parent(pair: Pair) -> None:
     """A row that moved from a child to its parent is a difference in both (T12)."""
-    pair.both("CREATE TABLE up (id integer PRIMARY KEY); CREATE TABLE down () INHERITS (up); INSERT INTO down VALUES (1)")
+    pair.both(
+        "CREATE TABLE up (id integer PRIMARY KEY); CREATE TABLE down () INHERITS (up); INSERT INTO down VALUES (1)"
+    )
     assert {(0, True), (1, True)} == {(c.source.rows, c.equal) for c in pair.compared().values() if c.source}
     run(pair.new, "DELETE FROM down; INSERT INTO up VALUES (1)")
     assert {"public.up": False, "public.down": False} == {n: c.equal for n, c in pair.compared().items()}
 
 
 def test_partitions_by_name_and_wandering_trees_as_a_whole(pair: Pair) -> None:
-    """Rows hashed by an enum may stand in another partition on another server (T18); rows in ranges of dates may not."""
+    """Rows hashed by an enum may stand in another partition elsewhere (T18); rows in ranges of dates may not."""
     pair.both(
         "CREATE TYPE mood AS ENUM ('a', 'b', 'c', 'd', 'e'); CREATE TABLE h (m mood, id integer) PARTITION BY HASH (m);"
         "CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
@@ -219,7 +222,8 @@ def test_the_difference_is_exact_by_key(pair: Pair) -> None:
     )
     run(
         pair.new,
-        "UPDATE big SET body = NULL WHERE id = 77; UPDATE big SET id = -5 WHERE id = 5; DELETE FROM big WHERE id IN (9, 10);"
+        "UPDATE big SET body = NULL WHERE id = 77; UPDATE big SET id = -5 WHERE id = 5;"
+        "DELETE FROM big WHERE id IN (9, 10);"
         "INSERT INTO big VALUES (20001, 0, E'tab\\tnew\\nline\\\\ \"quote\"')",
     )
     body = "SELECT body FROM big WHERE id = {}"
@@ -259,7 +263,9 @@ def test_a_difference_survives_migrations_on_the_new_side(pair: Pair) -> None:
 
 def test_the_export_holds_every_change_and_nobody_else_reads_it(pair: Pair) -> None:
     """One file per changed table and a manifest, 0600 in a 0700 directory; again, it is the same."""
-    pair.both("CREATE TABLE e (id integer PRIMARY KEY, v text); INSERT INTO e VALUES (1, 'a'), (2, 'b'); CREATE TABLE z ()")
+    pair.both(
+        "CREATE TABLE e (id integer PRIMARY KEY, v text); INSERT INTO e VALUES (1, 'a'), (2, 'b'); CREATE TABLE z ()"
+    )
     pair.both('CREATE TABLE "Odd/../Name" (id integer PRIMARY KEY)')
     run(pair.new, "UPDATE e SET v = 'ü' WHERE id = 1; DELETE FROM e WHERE id = 2; INSERT INTO e VALUES (3, NULL)")
     run(pair.new, 'INSERT INTO "Odd/../Name" VALUES (1); SELECT lo_create(0)')

@@ -89,9 +89,7 @@ def test_no_way_to_write_is_left(database: Fenced, held: HeldSource, locked: boo
 
 
 @pytest.mark.parametrize("statement", ["ALTER TABLE items ADD late integer", "DROP TABLE child", "DELETE FROM parent"])
-def test_while_locked_not_even_a_superuser_changes_a_table(
-    database: Fenced, held: HeldSource, statement: str
-) -> None:
+def test_while_locked_not_even_a_superuser_changes_a_table(database: Fenced, held: HeldSource, statement: str) -> None:
     """Owners keep the right to alter and drop, superusers every right: the locks stop both."""
     held.raise_fence(held.read_fence())
     with database.superuser() as session, pytest.raises(psycopg.errors.LockNotAvailable):
@@ -125,7 +123,7 @@ def test_everything_is_put_back_exactly(database: Fenced, held: HeldSource) -> N
 
 
 def test_a_fence_found_standing_knows_what_was_before(database16: Fenced, held16: HeldSource) -> None:
-    """Without its journal a run still learns from the source what to put back, instead of recording the fence itself."""
+    """Without its journal a run learns from the source what to put back, instead of recording the fence itself."""
     before = database16.state()
     recorded = held16.read_fence()
     held16.raise_fence(recorded)
@@ -166,7 +164,9 @@ def test_a_privilege_granted_by_another_stops_it(database16: Fenced, held16: Hel
     """What the owner could not grant again in the same grantor's name is never revoked."""
     with psycopg.connect(database16.other.url().reveal(), autocommit=True) as session:
         session.execute("GRANT DELETE ON items TO pg_monitor")
-    with pytest.raises(FenceError, match=f"pg_monitor has DELETE on table public.items, granted by {database16.other.user}"):
+    with pytest.raises(
+        FenceError, match=f"pg_monitor has DELETE on table public.items, granted by {database16.other.user}"
+    ):
         held16.read_fence()
 
 
@@ -175,7 +175,7 @@ def test_a_privilege_unknown_to_the_record_is_not_revoked(database16: Fenced, he
     recorded = held16.read_fence()
     database16.run("GRANT DELETE ON events TO pg_monitor")
     before = database16.state()
-    with pytest.raises(FenceError, match="pg_monitor has DELETE on table public.events"):
+    with pytest.raises(FenceError, match=r"pg_monitor has DELETE on table public\.events"):
         held16.raise_fence(recorded)
     held16.lower_fence(recorded)
     assert before == database16.state()

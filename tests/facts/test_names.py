@@ -42,3 +42,10 @@ def test_a_wrong_url_is_refused_without_being_quoted(url: str) -> None:
 def test_the_port_is_always_written() -> None:
     """A URL without a port gets :5432, because PgBouncer's buildpack refuses one without."""
     assert "postgres://u:p@h:5432/d" == Dsn.parse("postgresql://u:p@h/d").url().reveal()
+
+
+def test_options_are_encoded_as_libpq_decodes_them() -> None:
+    """A space in an option is %20: libpq does not read + as a space."""
+    dsn = Dsn(host="h", user="u", database="d").with_options(options="-c x=1")
+    assert dsn.url().reveal().endswith("?options=-c%20x%3D1")
+    assert dsn == Dsn.parse(dsn.url().reveal())

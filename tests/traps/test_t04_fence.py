@@ -107,9 +107,7 @@ def test_a_session_that_was_still_starting_cannot_write(database: Fenced) -> Non
     with stalled_login(database.owner) as (dsn, go_on):
         session: list[psycopg.Connection[Any]] = []
         url, options = dsn.url().reveal(), "-c lock_timeout=100 -c default_transaction_read_only=off"
-        login = threading.Thread(
-            target=lambda: session.append(psycopg.connect(url, autocommit=True, options=options))
-        )
+        login = threading.Thread(target=lambda: session.append(psycopg.connect(url, autocommit=True, options=options)))
         login.start()
         time.sleep(0.3)
         source.raise_fence(recorded)
@@ -128,7 +126,7 @@ def test_a_session_that_was_still_starting_cannot_write(database: Fenced) -> Non
 
 @contextmanager
 def stalled_login(dsn: Dsn) -> Iterator[tuple[Dsn, threading.Event]]:
-    """A way to the server on which the first byte waits, so that the server's process is there long before its login."""
+    """A way to the server on which the first byte waits, so that the server's process is there before its login."""
     go_on, stop = threading.Event(), threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -148,14 +146,17 @@ def stalled_login(dsn: Dsn) -> Iterator[tuple[Dsn, threading.Event]]:
         thread = threading.Thread(target=carry)
         thread.start()
         try:
-            yield Dsn(
-                host="127.0.0.1",
-                port=listener.getsockname()[1],
-                user=dsn.user,
-                password=dsn.password,
-                database=dsn.database,
-                options=dsn.options,
-            ), go_on
+            yield (
+                Dsn(
+                    host="127.0.0.1",
+                    port=listener.getsockname()[1],
+                    user=dsn.user,
+                    password=dsn.password,
+                    database=dsn.database,
+                    options=dsn.options,
+                ),
+                go_on,
+            )
         finally:
             go_on.set()
             stop.set()

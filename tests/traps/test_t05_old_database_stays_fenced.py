@@ -2,17 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from fenced_database import Fenced, fenced_database
-from pgcutover.edges.content import ContentProof
-from pgcutover.edges.fencing import HeldSource
-from pgcutover.edges.gate import Gate
+from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
 from pgcutover.steps.fence import Fence
@@ -25,22 +21,6 @@ CREATE TABLE log (at integer, what text);
 INSERT INTO accounts SELECT i, 'account ' || i FROM generate_series(1, 1000) AS i;
 INSERT INTO log VALUES (1, 'same'), (1, 'same'), (1, 'same'), (2, NULL);
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    notes: list[tuple[str, Any]] = field(default_factory=list)
-
-    def note(self, kind: str, payload: Any) -> None:
-        self.notes.append((kind, payload))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwoDatabases:
-    source: HeldSource
-    target: Gate
-    proof: ContentProof
-    notes: Noted
 
 
 @pytest.fixture
@@ -59,10 +39,8 @@ def new(cluster18: Cluster) -> Iterator[Fenced]:
 
 @pytest.fixture
 def world(old: Fenced, new: Fenced, tmp_path: Path) -> Iterator[TwoDatabases]:
-    source = HeldSource(old.server)
-    proof = ContentProof(old.server, new.target, directory=tmp_path / "salvaged", jobs=2)
-    yield TwoDatabases(source=source, target=Gate(new.target), proof=proof, notes=Noted())
-    source.close()
+    with two_databases(old, new, tmp_path / "salvaged") as found:
+        yield found
 
 
 def run(database: Fenced, statements: str) -> None:
@@ -122,7 +100,9 @@ def test_if_the_old_database_were_opened_the_difference_would_lie(
     Fence().undo(world, before)
     run(old, "INSERT INTO accounts VALUES (2000, 'to the wrong side')")
     OpenTarget().undo(world, {})
-    assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == world.notes.notes[0][1]["tables"]
+    assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == world.notes.notes[0][1][
+        "tables"
+    ]
 
 
 def test_while_it_is_read_the_new_database_takes_no_write(world: TwoDatabases, new: Fenced) -> None:

@@ -1,7 +1,6 @@
 """T11: how a row is spelled before it is hashed decides whether the hash says anything."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -89,5 +88,5 @@ def test_column_by_column_sees_what_rows_see(database: Fenced) -> None:
     for change in ("a = 'x', b = NULL", "a = 'x', b = ''", "a = NULL, b = 'x'", "a = '', b = 'x'", "c = '\\x00'"):
         run(database, f"UPDATE q SET {change}")
         with database.server.session("test") as session:
-            seen.add(table_digest(session, replace(unit), unit.columns, wide=True).hash128)
+            seen.add(table_digest(session, unit, unit.columns, wide=True).hash128)
     assert 5 == len(seen)

@@ -129,7 +129,7 @@ class Records:
         Raises:
             JournalError: the file is older than what is here, or no such file.
         """
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_private()
         with SqliteJournal(self.journal_file) as journal:
             attached = journal.import_(file)
         self.vault.restore(attached.get("vault", "{}"))
@@ -139,6 +139,7 @@ class Records:
 
     def write(self, path: Path, text: str) -> Path:
         """Write a file that only its owner may read, whole or not at all."""
+        self._make_private()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
@@ -148,6 +149,11 @@ class Records:
             os.fsync(file.fileno())
         temporary.replace(path)
         return path
+
+    def _make_private(self) -> None:
+        # One by one: with parents=True the mode counts for the last directory only.
+        for directory in (self.state.parent, self.state):
+            directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def ended_as(run: Run) -> Outcome | None:

@@ -10,6 +10,7 @@ from pgcutover.facts.inventory import Grant, Setting
 from pgcutover.planning.plan import Decisions, Phase, PlannedStep
 from pgcutover.running.step import Step
 from pgcutover.steps import target_steps
+from pgcutover.steps.canary import Canary
 from pgcutover.steps.connect import Connect
 from pgcutover.steps.copy import Copy
 from pgcutover.steps.detach import Detach
@@ -60,6 +61,7 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
     return (
         ("prepare", SaveConfig(apps=moves)),
         *(("prepare", step) for step in target_steps.making(target)),
+        ("prepare", Canary()),
         *(("prepare", KeepAttachment(kept=k, name=_kept_name(n))) for n, k in enumerate(decisions.kept, start=1)),
         ("prepare", Connect(commands=connect, sslmode=sslmode)),
         *(("fence", step) for step in target_steps.loading(target)),

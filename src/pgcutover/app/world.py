@@ -6,6 +6,7 @@ credentials between prepare and migrate; the target's address and logins come fr
 
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -16,6 +17,7 @@ from pgcutover.config import Config
 from pgcutover.copying.crew import Crew, processes
 from pgcutover.edges.archive import open_archive
 from pgcutover.edges.aws import Aws
+from pgcutover.edges.canary import Canary
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource
@@ -92,6 +94,20 @@ class RunWorld:
     @cached_property
     def admin(self) -> TargetAdmin:
         return TargetAdmin(self.access)
+
+    @cached_property
+    def canary(self) -> Canary:
+        decisions = self.plan.decisions
+        return Canary(
+            spec=decisions.target.database_spec,
+            source=self.source_server,
+            directories=client_directories(self._config, decisions.clients),
+            file=self._config.state / "runs" / self.run / "canary.dump",
+            ensure=self.admin.ensure_database,
+            look=self.admin.database,
+            master=self.access.master,
+            app=lambda name: replace(self.access.app(), database=name),
+        )
 
     @cached_property
     def plain_target(self) -> Server:

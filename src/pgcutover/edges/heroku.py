@@ -160,7 +160,7 @@ class HerokuClient:
         with understood("dyno"):
             return tuple(dyno_of(DynoWire.model_validate(row)) for row in self._api.read_all(f"/apps/{app}/dynos"))
 
-    def stopdyno_of(self, app: str, name: str) -> None:
+    def stop_dyno(self, app: str, name: str) -> None:
         """Stop one dyno; one that is already gone is fine."""
         try:
             self._api.write("POST", f"/apps/{app}/dynos/{name}/actions/stop", None, accept=ACCEPT_SDK)

@@ -82,13 +82,13 @@ class Transport:
             wanted["Range"] = following
 
     def _retried(self, method: str, url: str, **options: Any) -> httpx.Response:
-        for attempt in stamina.retry_context(on=_TransientError, attempts=RETRIES, wait_initial=0.5, wait_max=30.0):
+        for attempt in stamina.retry_context(on=UnavailableError, attempts=RETRIES, wait_initial=0.5, wait_max=30.0):
             with attempt:
                 return self._send(method, url, **options)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None, *, accept: str = ACCEPT) -> dict[str, Any]:
-        for attempt in stamina.retry_context(on=_NotTakenError, attempts=RETRIES, wait_initial=1.0, wait_max=60.0):
+        for attempt in stamina.retry_context(on=RateLimitedError, attempts=RETRIES, wait_initial=1.0, wait_max=60.0):
             with attempt:
                 answer = self._send(method, self.base + path, json=body, headers={"Accept": accept})
                 decoded = answer.json() if answer.content else {}
@@ -100,7 +100,7 @@ class Transport:
         try:
             answer = self._http.request(method, url, **options)
         except httpx.HTTPError as cause:
-            raise _LostError(
+            raise NoAnswerError(
                 f"no answer from Heroku to {where}: {type(cause).__name__}",
                 hint="Check the network and https://status.heroku.com, then run the same command again.",
             ) from cause
@@ -109,15 +109,15 @@ class Transport:
         raise _error(answer, where)
 
 
-class _TransientError(HerokuError):
+class UnavailableError(HerokuError):
     """A failure that may be gone a moment later: reads are tried again."""
 
 
-class _LostError(_TransientError):
+class NoAnswerError(UnavailableError):
     """No answer: a change may or may not have been made."""
 
 
-class _NotTakenError(_TransientError):
+class RateLimitedError(UnavailableError):
     """Heroku says that it did not act (429): a change may be sent again."""
 
 
@@ -126,7 +126,7 @@ def _json_or_error(answer: httpx.Response, where: str) -> httpx.Response:
         try:
             answer.json()
         except ValueError as cause:
-            raise _TransientError(f"Heroku answered {where} with something that is not JSON") from cause
+            raise UnavailableError(f"Heroku answered {where} with something that is not JSON") from cause
     return answer
 
 
@@ -145,7 +145,7 @@ def _error(answer: httpx.Response, where: str) -> HerokuError | RightsError:
         case 404:
             return NotFoundError(said, hint="Check the name, and that the token may see it.")
         case 429:
-            return _NotTakenError(said, hint="Heroku limits calls per minute: wait a minute.")
+            return RateLimitedError(said, hint="Heroku limits calls per minute: wait a minute.")
         case code if code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return _TransientError(said, hint="Heroku has trouble: see https://status.heroku.com.")
+            return UnavailableError(said, hint="Heroku has trouble: see https://status.heroku.com.")
     return RejectedError(said, id_=id_)

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from pgcutover.faces.figures import clock, duration
 from pgcutover.faces.progress import CopyProgress, ProgressSource, Watch, sentence
-from pgcutover.faces.wording import POINT_OF_NO_RETURN
+from pgcutover.faces.wording import POINT_OF_NO_RETURN, undo_sentence
 from pgcutover.planning.plan import Plan, PlannedStep
 from pgcutover.running.journal import Event
 from pgcutover.running.state import Move
@@ -248,7 +248,7 @@ def opening_lines(event: Event, known: Known) -> Iterator[Text]:
         f"{clock(event.at)} ", (f"{verb}{event.step}", "bold"), f"{again}{known.title(event.step)}{_due(event, known)}"
     )
     if known.by_hand(event.step) and not undoing:
-        yield Text(f"         undo by hand: {known.by_hand(event.step)}", style="dim")
+        yield Text(f"         {undo_sentence(known.by_hand(event.step), 'undo by hand')}", style="dim")
 
 
 def closing_line(event: Event, seconds: float | None) -> Text:

@@ -83,6 +83,11 @@ def moves_of(app: AppPlan) -> str:
     return f"{app.moves.app}: {listed(named, 'no variable')}"
 
 
+def undo_sentence(by_hand: str, label: str) -> str:
+    """How to undo a step by hand; where there is nothing to undo, only that."""
+    return by_hand if by_hand.startswith("nothing to undo") else f"{label}: {by_hand}"
+
+
 def outage_sentences(summary: RunSummary) -> Iterator[tuple[str, str]]:
     """Both outages as they were, and as they were planned."""
     estimates = {s.name: s.estimated_s for s in summary.steps if s.estimated_s is not None}

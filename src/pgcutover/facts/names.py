@@ -82,7 +82,7 @@ class Dsn:
     def url(self) -> Secret:
         """The whole URL, password included, port always written (PgBouncer's buildpack needs it)."""
         user, password = quote(self.user, safe=""), quote(self.password.reveal(), safe="")
-        query = f"?{urlencode(self.options)}" if self.options else ""
+        query = f"?{urlencode(self.options, quote_via=quote)}" if self.options else ""
         return Secret(f"postgres://{user}:{password}@{self.host}:{self.port}/{quote(self.database, safe='')}{query}")
 
     def with_options(self, **options: str) -> "Dsn":

@@ -43,9 +43,8 @@ class Heroku:
 
     def newest(self, app: str = "acme-api") -> dict[str, Any]:
         """The newest release."""
-        newest: dict[str, Any] = self.get(f"/apps/{app}/releases", headers={"Range": "version ..; max=1, order=desc"})[
-            0
-        ]
+        wanted = {"Range": "version ..; max=1, order=desc"}
+        newest: dict[str, Any] = self.get(f"/apps/{app}/releases", headers=wanted)[0]
         return newest
 
     def settled(self, app: str = "acme-api") -> dict[str, Any]:

@@ -47,6 +47,16 @@ def table(*columns: str, right: Sequence[str] = (), head: bool = True) -> Table:
     return made
 
 
+def aligned(made: Table, rows: Sequence[Sequence[str | Text]]) -> Table:
+    """Fix every column but the last to what all `rows` need, so that tables one below the other stand in line."""
+    made.expand = True
+    for number, column in enumerate(made.columns[:-1]):
+        cells = [len(str(cells[number])) for cells in rows]
+        column.width = max([len(str(column.header)), *cells])
+    made.columns[-1].ratio = 1
+    return made
+
+
 def row(made: Table, *cells: str | Text) -> None:
     """Add a row. A plain string is never read as rich's markup: a table may well be named `[red]`."""
     made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))

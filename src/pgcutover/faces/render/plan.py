@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pgcutover.faces.figures import duration, moment
-from pgcutover.faces.render.parts import facts, heading, line, lines, row, table
-from pgcutover.faces.wording import ABOVE, BELOW, DIGEST_DIGITS, PHASES, POINT_OF_NO_RETURN, plan_facts
+from pgcutover.faces.render.parts import aligned, facts, heading, line, lines, row, table
+from pgcutover.faces.wording import ABOVE, BELOW, DIGEST_DIGITS, PHASES, POINT_OF_NO_RETURN, plan_facts, undo_sentence
 from pgcutover.planning.plan import Plan, PlannedStep
 
-NUMBER_WIDTH, NAME_WIDTH, TIME_WIDTH = 3, 18, 12
+Cells = tuple[str | Text, ...]
 
 
 def plan_table(plan: Plan, estimates: Mapping[str, float]) -> RenderableType:
@@ -47,30 +47,29 @@ def _title(plan: Plan) -> Text:
 
 
 def _phases(plan: Plan, estimates: Mapping[str, float]) -> Iterator[RenderableType]:
-    yield _steps((), estimates, head=True)
+    rows = [_cells(number, step, estimates) for number, step in enumerate(plan.steps, start=1)]
+    yield _steps((), rows, head=True)
     for phase, group in groupby(enumerate(plan.steps), key=lambda pair: pair[1].phase):
-        steps = list(group)
+        numbers = [number for number, _ in group]
         yield heading(*PHASES[phase])
-        before = [(n, s) for n, s in steps if n < plan.lift]
-        after = [(n, s) for n, s in steps if n >= plan.lift]
-        if before:
-            yield _steps(before, estimates)
-        if after and after[0][0] == plan.lift:
+        if numbers[0] < plan.lift:
+            yield _steps([rows[n] for n in numbers if n < plan.lift], rows)
+        if plan.lift in numbers:
             yield point_of_no_return()
-        if after:
-            yield _steps(after, estimates)
+        if numbers[-1] >= plan.lift:
+            yield _steps([rows[n] for n in numbers if n >= plan.lift], rows)
 
 
-def _steps(steps: Sequence[tuple[int, PlannedStep]], estimates: Mapping[str, float], *, head: bool = False) -> Table:
+def _steps(shown: Sequence[Cells], rows: Sequence[Cells], *, head: bool = False) -> Table:
     made = table("#", "step", "planned", "what it does, and how to undo it by hand", right=("#", "planned"), head=head)
-    made.expand = True
-    for column, width in zip(made.columns, (NUMBER_WIDTH, NAME_WIDTH, TIME_WIDTH), strict=False):
-        column.width = width
-    made.columns[3].ratio = 1
-    for number, step in steps:
-        text = Text.assemble(step.title, ("\nundo: ", "dim"), (step.by_hand, "dim"))
-        row(made, str(number + 1), step.name, duration(estimates.get(step.name)), text)
-    return made
+    for cells in shown:
+        row(made, *cells)
+    return aligned(made, rows)
+
+
+def _cells(number: int, step: PlannedStep, estimates: Mapping[str, float]) -> Cells:
+    text = Text.assemble(step.title, (f"\n{undo_sentence(step.by_hand, 'undo')}", "dim"))
+    return str(number), step.name, duration(estimates.get(step.name)), text
 
 
 def _centred(words: str) -> Text:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pgcutover.app.comparison import Comparison
 from pgcutover.faces.figures import NONE, count, duration, moment
-from pgcutover.faces.render.parts import facts, heading, line, lines, row, state, table
+from pgcutover.faces.render.parts import aligned, facts, heading, line, lines, row, state, table
 from pgcutover.faces.wording import (
     DIGEST_DIGITS,
     POINT_OF_NO_RETURN,
@@ -22,6 +22,7 @@ from pgcutover.faces.wording import (
 )
 from pgcutover.steps.history import RunSummary, StepSummary, TableProof
 
+Cells = tuple[str | Text, ...]
 COMPARISON_STYLES = {0: "green", 1: "yellow"}
 VERDICT_STYLES = {True: "green", False: "bold red", None: "bold yellow"}
 
@@ -86,24 +87,23 @@ def _figures(summary: RunSummary) -> Iterator[tuple[str, str]]:
 
 
 def _steps(summary: RunSummary) -> Iterator[RenderableType]:
-    before, after = summary.steps[: summary.plan.lift], summary.steps[summary.plan.lift :]
-    yield _table(before, 0)
+    rows = [_cells(number, step) for number, step in enumerate(summary.steps, start=1)]
+    yield _table(rows[: summary.plan.lift], rows)
     yield line(POINT_OF_NO_RETURN)
-    yield _table(after, len(before))
+    yield _table(rows[summary.plan.lift :], rows, head=False)
 
 
-def _table(steps: Sequence[StepSummary], first: int) -> RenderableType:
-    made = table("#", "step", "state", "planned", "actual", "found", right=("#", "planned", "actual"))
-    made.expand = True
-    for column, width in zip(made.columns, (3, 18, 8, 12, 12), strict=False):
-        column.width = width
-    made.columns[5].ratio = 1
-    for number, step in enumerate(steps, start=first + 1):
-        undone = f"undone in {duration(step.undo_s)}" if step.undo_s is not None else ""
-        said = "; ".join(filter(None, (step.error, step.detail, undone))) or NONE
-        times = duration(step.estimated_s), duration(step.actual_s)
-        row(made, str(number), step.name, state(step.state), *times, said)
-    return made
+def _table(shown: Sequence[Cells], rows: Sequence[Cells], *, head: bool = True) -> RenderableType:
+    made = table("#", "step", "state", "planned", "actual", "found", right=("#", "planned", "actual"), head=head)
+    for cells in shown:
+        row(made, *cells)
+    return aligned(made, rows)
+
+
+def _cells(number: int, step: StepSummary) -> Cells:
+    undone = f"undone in {duration(step.undo_s)}" if step.undo_s is not None else ""
+    said = "; ".join(filter(None, (step.error, step.detail, undone))) or NONE
+    return str(number), step.name, state(step.state), duration(step.estimated_s), duration(step.actual_s), said
 
 
 def _proof(tables: Sequence[TableProof]) -> Iterator[RenderableType]:

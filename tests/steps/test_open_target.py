@@ -1,0 +1,129 @@
+"""The steps that prove the new database, open it, and close it again when the move goes back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
+from pgcutover.errors import CopyError, TargetError
+from pgcutover.lab.clusters import Cluster
+from pgcutover.running.step import Verdict
+from pgcutover.steps.open_target import SALVAGED, OpenTarget
+from pgcutover.steps.verify import Verify
+
+TABLES = "CREATE TABLE a (id integer PRIMARY KEY, v text); CREATE TABLE b (v text); INSERT INTO a VALUES (1, 'x')"
+WRITE = "INSERT INTO b VALUES ('written')"
+
+
+@pytest.fixture
+def old(cluster16: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster16, filled=False) as found:
+        run(found, TABLES)
+        yield found
+
+
+@pytest.fixture
+def new(cluster18: Cluster) -> Iterator[Fenced]:
+    with fenced_database(cluster18, filled=False) as found:
+        run(found, TABLES)
+        yield found
+
+
+@pytest.fixture
+def world(old: Fenced, new: Fenced, tmp_path: Path) -> Iterator[TwoDatabases]:
+    with two_databases(old, new, tmp_path / "salvaged") as found:
+        yield found
+
+
+def run(database: Fenced, statements: str) -> None:
+    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
+        session.execute(statements)
+
+
+def test_proof_then_opening_then_closing(world: TwoDatabases, new: Fenced) -> None:
+    """Closed from the proof on; open after opening; closed after undoing, and all of it once more."""
+    assert Verdict.ABSENT is Verify().verify(world, {}).verdict
+    for written in range(2):
+        if not written:
+            Verify().do(world, {})
+            assert Verdict.WHOLE is Verify().verify(world, {}).verdict
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            run(new, WRITE)
+        assert Verdict.ABSENT is OpenTarget().verify(world, {}).verdict
+        OpenTarget().do(world, {})
+        OpenTarget().do(world, {})
+        found = OpenTarget().verify(world, {})
+        assert Verdict.WHOLE is found.verdict
+        assert found.evidence["opened_at"]
+        run(new, WRITE)
+        OpenTarget().undo(world, {})
+        OpenTarget().undo(world, {})
+        noted = {kind: payload["tables"] for kind, payload in world.notes.notes}
+        assert {SALVAGED: [{"table": "public.b", "inserted": written + 1, "updated": 0, "deleted": 0}]} == noted
+
+
+def test_the_evidence_of_the_proof(world: TwoDatabases) -> None:
+    """Rows on both sides for each table, and that they are equal."""
+    Verify().do(world, {})
+    found = Verify().verify(world, {})
+    assert [
+        {"table": "public.a", "source_rows": 1, "target_rows": 1, "equal": True},
+        {"table": "public.b", "source_rows": 0, "target_rows": 0, "equal": True},
+    ] == sorted(found.evidence["tables"], key=lambda t: str(t["table"]))
+    assert "2 tables, 1 rows compared" == found.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE a SET v = 'y'", r"public\.a \(1 rows, 1 on the new one\)"),
+        ("DROP TABLE b", "table:public.b is missing on the target"),
+        ("ALTER TABLE a DROP CONSTRAINT a_pkey", "constraint:public.a.a_pkey is missing"),
+        ("CREATE TABLE c (id integer)", "public.c"),
+    ],
+)
+def test_a_difference_stops_the_move(world: TwoDatabases, new: Fenced, change: str, told: str) -> None:
+    """It is named, the step is not whole, and the new database stays closed."""
+    run(new, change)
+    with pytest.raises(CopyError, match=told):
+        Verify().do(world, {})
+    assert Verdict.PARTIAL is Verify().verify(world, {}).verdict
+    assert world.target.status().closed
+
+
+def test_what_could_not_be_checked_is_no_pass(world: TwoDatabases, new: Fenced) -> None:
+    """The error says which table, and why."""
+    run(new, "ALTER TABLE b ENABLE ROW LEVEL SECURITY; ALTER TABLE b FORCE ROW LEVEL SECURITY")
+    with pytest.raises(CopyError, match=r"could not verify public\.b: .*row-level security"):
+        Verify().do(world, {})
+
+
+def test_undoing_the_proof_opens_the_target(world: TwoDatabases, new: Fenced) -> None:
+    """As it was before it was closed, a default of its own included."""
+    new.run(f'ALTER DATABASE "{new.owner.database}" SET default_transaction_read_only = off')
+    state = new.state()
+    Verify().do(world, {})
+    assert state != new.state()
+    Verify().undo(world, {})
+    assert Verdict.ABSENT is Verify().verify(world, {}).verdict
+    assert state == new.state()
+
+
+def test_sessions_of_others_end_when_it_closes(world: TwoDatabases, new: Fenced) -> None:
+    """A transaction in flight on the new database is rolled back before anything is compared or exported."""
+    with psycopg.connect(new.owner.url().reveal()) as session:
+        session.execute(WRITE)
+        world.target.close()
+        with pytest.raises(psycopg.OperationalError):
+            session.commit()
+    assert 0 == new.one("SELECT count(*) FROM b")
+
+
+def test_a_table_of_another_owner_stops_the_reading(world: TwoDatabases, new: Fenced) -> None:
+    """It could not be locked, so the difference would not be of one state: the error names it."""
+    new.run("CREATE TABLE public.strange (id integer)")
+    with pytest.raises(TargetError, match=r"public\.strange"):
+        OpenTarget().undo(world, {})
+    assert world.target.status().closed
