@@ -1,6 +1,7 @@
 """What is read from the catalogues, by an owner without superuser, on both versions."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -274,3 +275,14 @@ def test_a_lock_of_a_migration_is_an_error_in_time(database16: Fenced) -> None:
         session.execute("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceError, match="lock timeout"):
             read_inventory(database16.server, lock_timeout_ms=200)
+
+
+def test_another_server_or_timeline_is_told(database16: Fenced) -> None:
+    """After a failover what was applied may not exist on the new leader (T9), so the marks say that it came."""
+    before = read_marks(database16.server)
+    identifier, _, timeline = before.server.partition("/")
+    assert (database16.one("SELECT system_identifier::text FROM pg_control_system()"), "00000001") == (
+        identifier,
+        timeline,
+    )
+    assert ("server",) == replace(before, server=f"{identifier}/00000002").changed_since(before)

@@ -70,11 +70,13 @@ def test_each_pinned_setting_is_needed(database: Fenced, pinned: str, otherwise:
 @pytest.mark.full
 def test_a_row_of_more_than_a_gigabyte_of_text(database: Fenced, cluster18: Cluster) -> None:
     """It cannot be spelled in one piece, so it is hashed column by column, on both sides."""
-    fill = "CREATE TABLE huge (a text, b text, c bytea); INSERT INTO huge SELECT repeat('x', 400000000), {}, '\\x00'"
-    body = "repeat('y', 400000000) || repeat('z', 300000000)"
-    run(database, fill.format(body))
+    make = "CREATE TABLE huge (a text, b text, c bytea); INSERT INTO huge SELECT repeat('x', 400000000), NULL, '\\x00'"
+    grow = "UPDATE huge SET b = repeat('y', 700000000)"
+    run(database, make)
+    run(database, grow)
     with fenced_database(cluster18, filled=False) as other:
-        run(other, fill.format(body))
+        run(other, make)
+        run(other, grow)
         units = [unit_of(database, "huge")]
         assert [(True, "")] == [(c.equal, c.error) for c in compare(database.server, other.target, units, jobs=1)]
         run(other, "UPDATE huge SET c = '\\x01'")

@@ -89,6 +89,7 @@ HINTS: Mapping[str, str] = {
     "28000": "The server refuses this user, this address or a connection without TLS; check sslmode.",
     "3D000": "The database named in the URL does not exist on that server.",
     "42501": "The role lacks a right; pgcutover inventory lists the rights it needs.",
+    "53200": "The server is out of memory or of lock slots (max_locks_per_transaction): end other sessions, try again.",
     "53300": "The server has no free connection: lower --jobs or stop clients.",
     "53100": "The server's disk is full: raise its storage, then run the same command again.",
 }

@@ -17,7 +17,7 @@ POINT_OF_NO_RETURN = "POINT OF NO RETURN"
 ABOVE = "until here everything goes back by itself"
 BELOW = "from here on, going back leaves the new rows on RDS, exported"
 PHASES: Mapping[Phase, tuple[str, str]] = {
-    "prepare": ("PREPARE", "days ahead; users notice nothing but one release"),
+    "prepare": ("PREPARE", "days ahead; users notice nothing but restarting dynos"),
     "fence": ("FENCE", "the application closes, then the old database"),
     "copy": ("COPY", "definitions, rows, indexes, proof"),
     "switch": ("SWITCH", "the application gets the new database's URL and is tried"),

@@ -51,7 +51,7 @@ class Canary:
         verdict = Verdict.PARTIAL if there else Verdict.WHOLE if flown else Verdict.ABSENT
         left_out = flown[-1]["left_out"] if flown else []
         count = len(left_out) if isinstance(left_out, list) else 0
-        detail = f"the new server takes every definition{f', {count} are not carried' if count else ''}"
+        detail = f"the new server takes every definition{f'; {count} left out, named in the report' if count else ''}"
         return Finding(
             verdict=verdict, unchanged=not there, detail=detail if flown else "", evidence={"left_out": left_out}
         )

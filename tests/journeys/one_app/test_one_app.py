@@ -45,13 +45,17 @@ def ledger_rows(session: psycopg.Connection) -> dict[str, int]:
     return dict(session.execute("SELECT token::text, version FROM ledger_entries").fetchall())
 
 
-def lost(lab: Lab, rows: dict[str, int]) -> set[str]:
-    """Every token that the lab's ledger calls lost when a database holds these rows."""
-    entries = read(LabLayout(lab.directory).ledger)
-    acknowledged = [entry for entry in entries if entry.kind is Kind.ACKNOWLEDGED]
-    doomed = {entry.write.token for entry in entries if entry.write is not None and entry.write.op is Op.DELETE}
+def lost(lab: Lab, session: psycopg.Connection) -> tuple[set[str], dict[str, int]]:
+    """Every token that the lab's ledger calls lost when the application's database is this one; and its rows.
+
+    Promises are read first, for the application goes on writing; deletes again after the rows, for the same reason.
+    """
+    directory = LabLayout(lab.directory).ledger
+    acknowledged = [entry for entry in read(directory) if entry.kind is Kind.ACKNOWLEDGED]
+    rows = ledger_rows(session)
+    doomed = {entry.write.token for entry in read(directory) if entry.write is not None and entry.write.op is Op.DELETE}
     held = {token: Row(version=version, copies=1) for token, version in rows.items()}
-    return set(judge(acknowledged, doomed, held).lost)
+    return set(judge(acknowledged, doomed, held).lost), rows
 
 
 def schemas(session: psycopg.Connection) -> set[str]:
@@ -163,8 +167,8 @@ def returned(lab: Lab, moved: Seen) -> Seen:
     seen.json["status"] = lab.json("status")
     seen.facts["after"] = everything(lab)
     with lab.source() as old, lab.target("acme_api") as new:
-        seen.facts["old"], seen.facts["new"] = ledger_rows(old), ledger_rows(new)
-        seen.facts["lost"] = lost(lab, seen.facts["old"])
+        seen.facts["lost"], _ = lost(lab, old)
+        seen.facts["new"] = ledger_rows(new)
     salvage = Path(seen.json["status"]["salvage_directory"])
     seen.facts["modes"] = {path: path.stat().st_mode & 0o777 for path in (salvage, *salvage.iterdir())}
     seen.facts["manifest"] = json.loads((salvage / "manifest.json").read_text())
@@ -194,7 +198,7 @@ def again(lab: Lab, returned: Seen) -> Seen:
     seen.said["migrate"] = lab.run("migrate", "--yes")
     seen.facts["world"] = lab.world()
     with lab.target("acme_api_2") as session:
-        seen.facts["lost"] = lost(lab, ledger_rows(session))
+        seen.facts["lost"], _ = lost(lab, session)
     with lab.target("acme_api") as session:
         seen.facts["first"] = ledger_rows(session)
     return seen

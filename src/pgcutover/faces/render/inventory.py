@@ -67,7 +67,8 @@ def _database(found: DatabaseInventory) -> Iterator[tuple[str, str]]:
     yield "Extensions", listed([f"{e.name} {e.version} in {e.schema}" for e in found.extensions])
     yield "Roles", f"{listed(found.roles)} (besides the owner)"
     yield "search_path", found.search_path or "PostgreSQL's default"
-    yield "Limits", f"{count(found.connection_limit)} connections for this role, {found.max_connections} for the server"
+    role = f"{count(found.connection_limit)} for this role" if found.connection_limit >= 0 else "no limit for this role"
+    yield "Connections", f"{role}, {count(found.max_connections)} for the server"
     yield "Definitions", f"fingerprint {found.fingerprint[:12]}"
 
 

@@ -1,0 +1,222 @@
+"""Every step on Heroku's side can be done, undone and done again on a local Heroku, and undone leaves no trace.
+
+They stand here because they need a Heroku with dynos and releases.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_heroku import FAST, KEY, Heroku
+
+from pgcutover.app.estate import read_estate
+from pgcutover.config import Config, ConfigFile, Surroundings
+from pgcutover.edges.heroku import HerokuClient
+from pgcutover.edges.vault import Vault
+from pgcutover.errors import ReleaseFailedError, SmokeError
+from pgcutover.facts.names import Secret
+from pgcutover.lab.ledger import world_state
+from pgcutover.planning.moves import AppMoves, kept_attachments
+from pgcutover.running.step import Before, Json, Step, Verdict
+from pgcutover.steps.connect import Connect
+from pgcutover.steps.detach import Detach
+from pgcutover.steps.keep_attachment import KeepAttachment
+from pgcutover.steps.lift import Lift
+from pgcutover.steps.maintenance import Maintenance
+from pgcutover.steps.one_off import run_one_off
+from pgcutover.steps.save_config import SaveConfig
+from pgcutover.steps.scale_down import ScaleDown
+from pgcutover.steps.smoke import Smoke
+from pgcutover.steps.stop_dynos import StopDynos
+from pgcutover.steps.switch import Switch
+
+APP = "acme-api"
+
+
+@dataclass
+class Notes:
+    kept: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
+
+    def note(self, kind: str, payload: Mapping[str, Json]) -> None:
+        self.kept.append((kind, dict(payload)))
+
+    def notes(self, kind: str) -> tuple[Mapping[str, Json], ...]:
+        return tuple(payload for k, payload in self.kept if k == kind)
+
+
+class QuickClock:
+    """Time that runs as much faster as the local Heroku does."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return time.monotonic() * FAST
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        time.sleep(max(seconds / FAST, 0.05))
+
+
+@dataclass(frozen=True)
+class Access:
+    """The new database's URL: the old one by another name, so that the application works on it."""
+
+    url: str
+
+    def app_url(self, *, sslmode: str) -> Secret:
+        return Secret(f"{self.url}?sslmode={sslmode}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    heroku: HerokuClient
+    vault: Vault
+    access: Access
+    notes: Notes = field(default_factory=Notes)
+    clock: QuickClock = field(default_factory=QuickClock)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    world: World
+    moves: tuple[AppMoves, ...]
+    kept: tuple[KeepAttachment, ...]
+    seen: Heroku
+
+    def picture(self) -> dict[str, Any]:
+        return world_state(self.seen.layout)
+
+
+@pytest.fixture
+def stage(running: Heroku, tmp_path: Path) -> Iterator[Stage]:
+    running.wait_up("web.1", "worker.1")
+    choices = {
+        "database": f"{APP}::DATABASE",
+        "apps": [APP],
+        "target": {"region": "us-east-1", "exposure": "public-tls"},
+    }
+    file = ConfigFile.model_validate({"version": 1, "environments": {"production": choices}})
+    config = Config(
+        file=tmp_path / "pgcutover.toml",
+        environment="production",
+        choices=file.environments["production"],
+        tools=file.tools,
+        surroundings=Surroundings.read({}),
+    )
+    with HerokuClient(Secret(KEY), host=running.lab.base_url, data_host="127.0.0.1") as heroku:
+        estate = read_estate(heroku, config)
+        addons = [estate.leader.name, *(f.name for f in estate.followers)]
+        kept = kept_attachments(estate.attachments, addons)
+        url = heroku.config(APP)["DATABASE_URL"].reveal()
+        world = World(heroku=heroku, vault=Vault(tmp_path / "vault.json"), access=Access(url))
+        steps = tuple(KeepAttachment(kept=k, name=f"keep-{n}") for n, k in enumerate(kept))
+        yield Stage(world=world, moves=estate.moves(), kept=steps, seen=running)
+
+
+def done(step: Step[Any], world: World) -> Before:
+    """Do a step twice, as after a crash, and see that it is whole."""
+    before = step.observe(world)
+    step.do(world, before)
+    step.do(world, before)
+    assert Verdict.WHOLE == step.verify(world, before).verdict
+    return before
+
+
+def undone(step: Step[Any], world: World, before: Before) -> None:
+    step.undo(world, before)
+    step.undo(world, before)
+    finding = step.verify(world, before)
+    assert finding.verdict == Verdict.ABSENT or finding.unchanged
+
+
+@contextmanager
+def standing(stage: Stage, *steps: Step[Any]) -> Iterator[None]:
+    """These steps done for the length of the block, then undone, newest first."""
+    befores = [(step, done(step, stage.world)) for step in steps]
+    yield
+    for step, before in reversed(befores):
+        undone(step, stage.world, before)
+
+
+def closing(stage: Stage) -> tuple[Step[Any], ...]:
+    return (
+        SaveConfig(apps=stage.moves),
+        *stage.kept,
+        Maintenance(apps=(APP,)),
+        ScaleDown(apps=stage.moves),
+        StopDynos(apps=(APP,)),
+    )
+
+
+def test_each_step_can_be_done_undone_and_done_again(stage: Stage) -> None:
+    """do, undo, do, undo for every step in the order of a move; the picture of Heroku is the same at the end."""
+    before = stage.picture()
+    steps = (
+        *closing(stage),
+        Detach(apps=stage.moves),
+        Switch(apps=stage.moves, sslmode="require"),
+        Smoke(apps=stage.moves, commands=((APP, "true"),)),
+        Lift(apps=stage.moves),
+    )
+    for _ in range(2):
+        with standing(stage, *steps):
+            assert "require" in stage.world.heroku.config(APP)["DATABASE_URL"].reveal()
+    assert before == stage.picture()
+    stage.seen.wait_up("web.1", "worker.1")
+
+
+def test_workers_stay_down_until_the_lift(stage: Stage) -> None:
+    """Smoke brings web dynos only: work that a worker acknowledged before the lift would be lost by going back."""
+    steps = (*closing(stage), Detach(apps=stage.moves), Switch(apps=stage.moves, sslmode="require"))
+    with standing(stage, *steps, Smoke(apps=stage.moves, commands=())):
+        assert {"web": 1, "worker": 0} == {p.type: p.quantity for p in stage.world.heroku.formation(APP)}
+        assert stage.world.heroku.app(APP).maintenance
+
+
+def test_a_failing_smoke_command_says_what_it_said(stage: Stage) -> None:
+    """The exit status of a one-off dyno is learned from the log, and its last words are in the error."""
+    smoke = Smoke(apps=stage.moves, commands=((APP, "echo no such table; exit 3"),))
+    with standing(stage, *closing(stage)), pytest.raises(SmokeError, match=r"status 3 .*no such table"):
+        smoke.do(stage.world, smoke.observe(stage.world))
+
+
+def test_a_failing_release_phase_is_an_error_and_going_back_is_not_hindered_by_it(stage: Stage) -> None:
+    """The switch's release fails; undoing sets everything back although its own releases fail too."""
+    before = stage.picture()
+    switch = Switch(apps=stage.moves, sslmode="require")
+    with standing(stage, *closing(stage), Detach(apps=stage.moves)):
+        knobs = "/_lab/apps/acme-api"
+        stage.seen.api.put(f"{knobs}/processes/release", json={"command": "exit 1"})
+        with pytest.raises(ReleaseFailedError, match="failed"):
+            switch.do(stage.world, {})
+        switch.undo(stage.world, {})
+        assert Verdict.ABSENT == switch.verify(stage.world, {}).verdict
+        stage.seen.api.put(f"{knobs}/processes/release", json={"command": None})
+    assert before == stage.picture()
+
+
+def test_a_scheduler_dyno_is_stopped(stage: Stage) -> None:
+    """A job that Scheduler starts is stopped and noted; our own one-off is left alone."""
+    stage.seen.api.post("/_lab/apps/acme-api/scheduler", json={"command": "sleep 60"})
+    step = StopDynos(apps=(APP,))
+    done(step, stage.world)
+    (stopped,) = stage.world.notes.notes("stopped dyno")
+    assert str(stopped["dyno"]).startswith("scheduler.")
+
+
+def test_a_dyno_proves_that_the_new_url_works(stage: Stage) -> None:
+    """The connect command gets the exact URL; one that fails is an error that quotes it without the password."""
+    done(Connect(commands=((APP, 'test -n "$DATABASE_URL"'),), sslmode="require"), stage.world)
+    failing = Connect(commands=((APP, 'echo "$DATABASE_URL"; exit 1'),), sslmode="verify-full")
+    with pytest.raises(SmokeError, match=r":\*{8}@") as caught:
+        failing.do(stage.world, {})
+    assert "********" in str(caught.value)
+
+
+def test_a_command_that_kills_its_shell_has_no_known_status(stage: Stage) -> None:
+    """What could not be learned is None, never 0."""
+    outcome = run_one_off(stage.world, APP, "kill -9 $$", env={})
+    assert outcome.status != 0
