@@ -170,6 +170,13 @@ def test_a_privilege_granted_by_another_stops_it(database16: Fenced, held16: Hel
         held16.read_fence()
 
 
+def test_a_role_that_needs_no_privilege_stops_it(database16: Fenced, held16: HeldSource) -> None:
+    """What is revoked would not bind it once the locks are gone, so nothing is touched and it is named."""
+    database16.run(f"GRANT pg_write_all_data TO {database16.other.user}")
+    with pytest.raises(FenceError, match=f"{database16.other.user} may write whatever is revoked"):
+        held16.read_fence()
+
+
 def test_a_privilege_unknown_to_the_record_is_not_revoked(database16: Fenced, held16: HeldSource) -> None:
     """One granted after recording could not be put back, so the fence fails and names it."""
     recorded = held16.read_fence()

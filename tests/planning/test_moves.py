@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pgcutover.errors import RefusedError
 from pgcutover.facts.estate import Attachment
 from pgcutover.facts.names import Dsn, Secret
-from pgcutover.planning.moves import LEGACY, kept_attachments, place_of, variable_moves
+from pgcutover.planning.moves import LEGACY, kept_attachments, place_of, refuse_poolers, variable_moves
 
 OLD = "postgres://u:p@old.example:5432/d1"
 ADDONS = {"postgresql-old-1": (Dsn.parse(OLD),)}
@@ -72,3 +72,19 @@ def test_a_taken_name_is_refused_with_the_command_that_frees_it() -> None:
 def test_what_is_no_url_is_no_place() -> None:
     """A value that only looks like a URL names no database."""
     assert (None, None) == (place_of(Secret("postgres://")), place_of(Secret("hello")))
+
+
+@pytest.mark.parametrize(
+    ("command", "sslmode"),
+    [("bin/use-pgbouncer rails s", "none"), ("bin/start-pgbouncer rails s", "require")],
+)
+def test_a_pooler_that_would_not_boot_is_refused_at_plan_time(command: str, sslmode: str) -> None:
+    """PgBouncer's buildpack breaks on a query string, and Heroku's own pooler is not there on RDS."""
+    with pytest.raises(RefusedError, match="acme starts through"):
+        refuse_poolers("acme", ["true", command], sslmode=sslmode)
+
+
+def test_a_pooler_that_boots_is_fine() -> None:
+    """start-pgbouncer without a query string works, and so does no pooler."""
+    refuse_poolers("acme", ["bin/start-pgbouncer rails s"], sslmode="none")
+    refuse_poolers("acme", ["rails s"], sslmode="require")

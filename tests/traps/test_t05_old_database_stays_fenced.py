@@ -75,6 +75,7 @@ def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
     ]
     (kind, noted), directory = world.notes.notes[0], tmp_path / "salvaged"
     assert (SALVAGED, str(directory)) == (kind, noted["directory"])
+    assert [] == noted["fence_leaks"]
     assert counts == sorted(noted["tables"], key=lambda t: str(t["table"]))
     assert {("deleted", "8"), ("deleted", "9"), ("inserted", "-9"), ("inserted", "1001"), ("updated", "7")} == {
         (line["change"], line["key"]["id"]) for line in exported(directory, "accounts")
@@ -93,16 +94,16 @@ def exported(directory: Path, table: str) -> list[dict[str, Any]]:
 def test_if_the_old_database_were_opened_the_difference_would_lie(
     world: TwoDatabases, old: Fenced, new: Fenced
 ) -> None:
-    """Without the fence a row written to the wrong side counts as deleted by the application, which never had it."""
+    """Without the fence a row written to the wrong side counts as deleted by the application; the note says why."""
     before = Fence().observe(world)
     Fence().do(world, before)
     OpenTarget().do(world, {})
     Fence().undo(world, before)
     run(old, "INSERT INTO accounts VALUES (2000, 'to the wrong side')")
     OpenTarget().undo(world, {})
-    assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == world.notes.notes[0][1][
-        "tables"
-    ]
+    noted = world.notes.notes[0][1]
+    assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == noted["tables"]
+    assert ["the source is not fenced"] == noted["fence_leaks"]
 
 
 def test_while_it_is_read_the_new_database_takes_no_write(world: TwoDatabases, new: Fenced) -> None:

@@ -17,7 +17,7 @@ from pgcutover.edges.postgres import Server
 from pgcutover.errors import HerokuError, RefusedError
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.estimate import estimates
-from pgcutover.planning.moves import kept_attachments
+from pgcutover.planning.moves import kept_attachments, refuse_poolers
 from pgcutover.planning.plan import Advice, AppPlan, ClientPlan, Decisions, Plan, SourcePlan, digest_of
 from pgcutover.planning.proposal import TargetProposal, plan_target
 from pgcutover.planning.target import Occasion, SourceFacts
@@ -59,6 +59,9 @@ def make_plan(heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int
     """
     stock = take_stock(heroku, config)
     _refuse_blockers(stock.database)
+    for entry in stock.estate.apps:
+        commands = [p.command for p in entry.formation]
+        refuse_poolers(entry.app.name, commands, sslmode=config.choices.target.app_sslmode)
     source = SourceFacts.of(stock.database, stock.estate.leader.plan.partition(":")[2])
     wishes = config.choices.target
     occasion = Occasion(

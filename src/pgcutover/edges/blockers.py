@@ -101,7 +101,8 @@ PHRASES: Mapping[str, Phrase] = {
 def read_blockers(connection: Connection) -> tuple[Blocker, ...]:
     """Blockers by kind, those that stop the move first."""
     names: defaultdict[str, list[str]] = defaultdict(list)
-    for kind, name in connection.execute(query("inventory_blockers").format(schemas=query("inventory_schemas"))):
+    parts = {"schemas": query("inventory_schemas"), "bypassing": query("inventory_bypassing_roles")}
+    for kind, name in connection.execute(query("inventory_blockers").format(**parts)):
         names[kind].append(name)
     names["extension_rows"] += _extension_rows(connection)
     found = [_blocker(phrase, names[kind]) for kind, phrase in PHRASES.items() if names[kind]]

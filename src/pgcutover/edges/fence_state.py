@@ -94,6 +94,9 @@ def refuse_what_cannot_be_fenced(control: Connection, server: Server, recorded: 
     found = [f"prepared transaction {gid}" for gid in _prepared(control)]
     found += [f"{t} belongs to a role that ours is no member of" for t, ours, _ in fenced_tables(control) if not ours]
     found += [f"{p}, granted by {p.grantor}" for p in recorded_privileges(recorded) if p.grantor != p.owner]
+    found += [
+        f"{role} may write whatever is revoked" for (role,) in control.execute(query("inventory_bypassing_roles"))
+    ]
     count = one(control, "SELECT count(*) FROM pg_largeobject_metadata")
     found += [f"{count} large objects"] if count else []
     if found:

@@ -85,6 +85,12 @@ class HeldSource:
         """See `inspect`."""
         return inspect(self._server, recorded)
 
+    def leaks(self) -> tuple[str, ...]:
+        """Every way in which the fence that should stand does not; () when it is whole."""
+        with self._server.session(PURPOSE) as control:
+            stored = stored_fence(control)
+            return ("the source is not fenced",) if stored is None else inspect_over(control, stored[0]).leaks
+
     def lower_fence(self, recorded: Before) -> None:
         """See `lower_fence`."""
         self._holder.release()
@@ -162,7 +168,7 @@ def _shut(control: Connection, server: Server, recorded: Before, holder: LockHol
 
 def _refuse_unrecorded(control: Connection, server: Server, recorded: Before) -> None:
     """What is not recorded could not be put back, so it is not revoked either."""
-    unrecorded = missing(read_privileges(control), recorded_privileges(recorded))
+    unrecorded = sorted({*read_privileges(control)} - {*recorded_privileges(recorded)})
     if unrecorded:
         raise FenceError(
             f"privileges of source {server.dsn} changed since they were recorded: "

@@ -49,6 +49,15 @@ PINNED: Mapping[str, str] = {
     "client_encoding": "UTF8",
 }
 
+# A session that holds a lock must not outlive a machine that vanished: the server then notices within a minute and a
+# half; by default it takes two hours.
+# https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-TCP-KEEPALIVES-IDLE
+WATCHED: Mapping[str, str] = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+}
+
 
 def query(name: str) -> sql.SQL:
     """The statement in `edges/sql/<name>.sql`."""
@@ -149,4 +158,10 @@ def pin(connection: Connection, settings: Mapping[str, str]) -> None:
     version = connection.info.server_version
     timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
     for name, value in {**PINNED, **timeouts, **settings}.items():
+        connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+
+
+def watch(connection: Connection) -> None:
+    """Let the server look whether this session's machine is still there; for sessions that hold locks."""
+    for name, value in WATCHED.items():
         connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))

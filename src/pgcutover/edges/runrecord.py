@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,19 +18,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgcutover.edges.postgres import Connection, Server, query
+from pgcutover.edges.postgres import Connection, Server, query, watch
 from pgcutover.errors import RunnerConflictError, SourceError, UsageError
 
 LOCK = sql.SQL("SELECT pg_try_advisory_lock(hashtextextended('pgcutover', 0))")
-# The server must notice within a minute and a half that the machine which held the lock is gone; by default it takes
-# two hours. https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-TCP-KEEPALIVES-IDLE
-LOCK_SESSION: Mapping[str, str] = {
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "6",
-}
 STALE_TRANSACTIONS_END_S = 30
 RECORD_WAIT_MS = 2000
+DROP_WAIT_MS = 30_000
 RUN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -61,6 +55,7 @@ def drop_records(server: Server) -> None:
     """Remove all that is pgcutover's own from a database. Idempotent."""
     with server.session("record", autocommit=False) as connection:
         connection.read_only = False
+        connection.execute(f"SET LOCAL lock_timeout = {DROP_WAIT_MS}")
         connection.execute("DROP SCHEMA IF EXISTS pgcutover CASCADE")
         connection.commit()
 
@@ -202,8 +197,7 @@ class Claim:
 
 def _lock_session(source: Server) -> Connection:
     connection = source.connect("lock")
-    for name, value in LOCK_SESSION.items():
-        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    watch(connection)
     return connection
 
 

@@ -110,3 +110,24 @@ def kept_attachments(attachments: Sequence[Attachment], addons: Sequence[str]) -
             )
         kept.append(KeptAttachment(app=billing, addon=addon, name=name))
     return tuple(kept)
+
+
+def refuse_poolers(app: str, commands: Sequence[str], *, sslmode: str) -> None:
+    """PgBouncer inside the dynos stumbles over what the new URL carries; `commands` are the formation's.
+
+    `use-pgbouncer` connects to the port after the URL's, where RDS has nothing; `start-pgbouncer` takes a query string
+    for a part of the database's name. https://github.com/heroku/heroku-buildpack-pgbouncer
+
+    Raises:
+        RefusedError: the application would not boot on the new database.
+    """
+    if any("use-pgbouncer" in command for command in commands):
+        raise RefusedError(
+            f"{app} starts through bin/use-pgbouncer, which needs Heroku's own pooler on the port after the database's",
+            hint="Start it without, or with bin/start-pgbouncer, and release that first.",
+        )
+    if sslmode != "none" and any("start-pgbouncer" in command for command in commands):
+        raise RefusedError(
+            f"{app} starts through PgBouncer's buildpack, which takes ?sslmode=… for a part of the database's name",
+            hint='Set app_sslmode = "none" under [target]: the buildpack asks for TLS by itself.',
+        )

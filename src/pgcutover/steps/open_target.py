@@ -10,7 +10,7 @@ from pgcutover.running.step import Before, Finding, Json, Verdict
 from pgcutover.steps.ports_database import DatabaseWorld
 
 SALVAGED = "salvaged"
-"""The kind of the note that tells what was exported, and where."""
+"""The kind of the note that tells what was exported, and where; `fence_leaks` says why it may not be exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +46,5 @@ class OpenTarget:
             rows: list[Json] = [
                 {"table": t.table, "inserted": t.inserted, "updated": t.updated, "deleted": t.deleted} for t in tables
             ]
-            world.notes.note(SALVAGED, {"directory": world.proof.directory, "tables": rows})
+            leaks = [*world.source.leaks()]
+            world.notes.note(SALVAGED, {"directory": world.proof.directory, "tables": rows, "fence_leaks": leaks})

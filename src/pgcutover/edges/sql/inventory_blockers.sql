@@ -25,15 +25,7 @@ SELECT 'foreign_tables', s.name FROM shown AS s WHERE s.relkind = 'f'
  UNION ALL
 SELECT 'user_mappings', format('%s on %s', m.usename, m.srvname) FROM pg_user_mappings AS m
  UNION ALL
--- The bootstrap superuser has oid 10; https://www.postgresql.org/docs/current/system-catalog-initial-data.html
-SELECT 'bypassing_roles', r.rolname
-  FROM pg_roles AS r
- WHERE r.rolcanlogin AND r.oid <> 10
-   AND r.rolname NOT IN ('postgres', 'heroku_admin', 'rdsadmin', 'rdsrepladmin', 'cloudsqladmin', 'azuresu')
-   AND has_database_privilege(r.oid, current_database(), 'CONNECT')
-   AND (r.rolsuper
-        OR EXISTS (SELECT FROM pg_roles AS w
-                    WHERE w.rolname = 'pg_write_all_data' AND pg_has_role(r.oid, w.oid, 'MEMBER')))
+SELECT 'bypassing_roles', y.rolname FROM ({bypassing}) AS y
  UNION ALL
 SELECT 'publications', p.pubname FROM pg_publication AS p
  UNION ALL
