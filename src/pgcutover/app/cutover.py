@@ -27,6 +27,7 @@ from pgcutover.errors import (
     InterruptedRun,
     JournalError,
     NotConfirmedError,
+    NotUndoneError,
     PgcutoverError,
     RefusedError,
     RunnerConflictError,
@@ -50,6 +51,8 @@ COPY_PAUSE_S = 5.0
 CLOSED = (
     "The application is closed: run pgcutover migrate to go on, or pgcutover rollback to open it on the old database."
 )
+
+HALF_BACK = "The application is still closed: run pgcutover rollback to go on going back, or do by hand what BREAK-GLASS.md says."
 
 BreakGlass = Callable[..., str]
 
@@ -111,7 +114,16 @@ class Cutover:
         return take_stock(self._heroku, self._config)
 
     def plan(self) -> Planned:
-        """Take stock, decide, and keep the plan."""
+        """Take stock, decide, and keep the plan.
+
+        Raises:
+            RefusedError: a move is under way or done: its own plan counts.
+        """
+        run = self._records.last_run()
+        if run is not None and run.is_open and self.status().outcome not in _REPLACEABLE:
+            raise RefusedError(
+                f"run {run.run} has its plan: it is {self.status().phrase}", hint="See what is next: pgcutover status."
+            )
         planned = self._plan_now()
         self._records.store_plan(planned.plan)
         return planned
@@ -223,7 +235,14 @@ class Cutover:
         elif on_failure is OnFailure.STOP:
             error.hint = f"{error.hint} {CLOSED}"
         elif session.touched("fence", "copy", "switch"):
-            left = session.back()
+            try:
+                left = session.back()
+            except (InterruptedRun, RunnerConflictError, JournalError):
+                raise
+            except PgcutoverError as second:
+                raise NotUndoneError(
+                    f"{error.message}; and going back stopped: {second.message}", hint=f"{second.hint} {HALF_BACK}"
+                ) from error
             state = "as it was" if not left else f"as it was, but for {'; '.join(left)}"
             error.hint = f"{error.hint} Everything went back: the application runs on the old database, {state}."
 

@@ -70,7 +70,7 @@ class Smoke:
             said = "; ".join(outcome.output[-3:]) or "no output"
             raise SmokeError(
                 f"the smoke command of {app} ({outcome.dyno}) {ended} on the new database: {said}",
-                hint="Everything goes back to the old database; mend the application, then migrate again.",
+                hint="Mend the application, then migrate again.",
             )
 
 
@@ -96,7 +96,7 @@ def wait_until_up(world: World, app: str, wanted: dict[str, int]) -> None:
             what = f"{', '.join(crashed)} crashed" if crashed else f"not up after {BOOT_LIMIT_S:.0f} s"
             raise SmokeError(
                 f"{app} does not boot on the new database: {what}",
-                hint=f"See heroku logs -a {app}. Everything goes back to the old database.",
+                hint=f"See heroku logs -a {app}.",
             )
         steady_since = (steady_since or now) if up else None
         if steady_since is not None and now - steady_since >= STEADY_S:
