@@ -185,10 +185,13 @@ def _drop(cluster: Cluster, name: str, roles: tuple[str, ...]) -> None:
 class Noted:
     """Notes kept in memory instead of in a journal."""
 
-    notes: list[tuple[str, Any]] = field(default_factory=list)
+    kept: list[tuple[str, Any]] = field(default_factory=list)
 
     def note(self, kind: str, payload: Any) -> None:
-        self.notes.append((kind, payload))
+        self.kept.append((kind, payload))
+
+    def notes(self, kind: str) -> tuple[Any, ...]:
+        return tuple(payload for k, payload in self.kept if k == kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,14 @@ from pgcutover.planning.moves import VariableMove
 
 SQL = ("BEGIN READ WRITE;", 'GRANT INSERT ON TABLE public."odd $name" TO u1;', "COMMIT;")
 FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0}}
+OLD, NEW = "postgres://u:p@old.example:5432/d", "postgres://u:p@new.example:5432/acme_api?sslmode=require"
 HEROKU = """#!/bin/sh
 printf '%s\\n' "$*" >> "$LOG"
-case "$1" in
-  config:get) echo "postgres://u:p@old.example:5432/d" ;;
-  pg:psql) cat >> "$LOG" ;;
+case "$1 $2" in
+  "config:get HEROKU_POSTGRESQL_LEGACY_URL") echo "$LEGACY" ;;
+  "config:get"*) echo "$CURRENT" ;;
+  "config:unset"*) test "$CURRENT" = "$SWITCHED" || exit 1 ;;
+  "pg:psql"*) cat >> "$LOG" ;;
 esac
 """
 
@@ -34,14 +37,17 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def typed(commands: str, tmp_path: Path) -> list[str]:
-    """What `heroku` was asked when the commands were typed into a shell."""
+def typed(commands: str, tmp_path: Path, *, current: str = NEW, legacy: str = OLD) -> list[str]:
+    """What `heroku` was asked when the commands were typed into a shell; what the variables hold then."""
     (tmp_path / "heroku").write_text(HEROKU)
     (tmp_path / "heroku").chmod(0o755)
     log = tmp_path / "log"
     log.write_text("")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log)}
-    done = subprocess.run(["bash", "-eu", "-c", commands], env=environment, capture_output=True, text=True, check=False)
+    environment |= {"CURRENT": current, "LEGACY": legacy, "SWITCHED": NEW}
+    done = subprocess.run(
+        ["bash", "-eu", "-c", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert ("", 0) == (done.stderr, done.returncode)
     return log.read_text().splitlines()
 
@@ -52,20 +58,56 @@ def test_the_commands_bring_the_application_back_in_order(tmp_path: Path) -> Non
     assert [
         "maintenance:on -a acme-api",
         "ps:scale web=0 worker=0 clock=0 -a acme-api",
+        "ps -a acme-api",
+        "config:get DATABASE_URL -a acme-api",
         "config:unset DATABASE_URL -a acme-api",
-        f"addons:attach {story.ADDON} --as DATABASE -a acme-api",
+        f"addons:attach {story.ADDON} --as DATABASE -a acme-api --confirm acme-api",
         "config:unset POOL_URL -a acme-api",
-        f"pg:connection-pooling:attach {story.ADDON} --as POOL -a acme-api",
+        "pg:connection-pooling:attach acme-api::HEROKU_POSTGRESQL_LEGACY --as POOL -a acme-api",
         "config:unset READER_URL -a acme-api",
-        f"addons:attach {story.ADDON} --as READER -a acme-api --credential reporting",
+        f"addons:attach {story.ADDON} --as READER -a acme-api --credential reporting --confirm acme-api",
         "config:get HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
-        "config:set REPORTING_URL=postgres://u:p@old.example:5432/d -a acme-api",
+        "config:get REPORTING_URL -a acme-api",
+        f"config:set REPORTING_URL={OLD} -a acme-api",
+        "releases -n 1 --json -a acme-api",
+        "releases -n 3 -a acme-api",
         "pg:psql HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
         "\\set ON_ERROR_STOP on",
+        "\\set AUTOCOMMIT on",
         *SQL,
+        "pg:killall HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
         "ps:scale web=2 worker=1 -a acme-api",
         "maintenance:off -a acme-api",
     ] == asked
+
+
+def test_what_was_not_switched_is_left_alone(tmp_path: Path) -> None:
+    """Before the switch nothing is attached and no copy is set: it may have options that the old URL has not."""
+    asked = typed(blocks(document())[1], tmp_path, current=f"{OLD}?sslmode=require")
+    assert ["config:unset"] * 3 == [line.split()[0] for line in asked if re.match("config:[us]|addons|pg:", line)]
+
+
+def test_without_an_answer_from_heroku_no_copy_is_emptied(tmp_path: Path) -> None:
+    """When the old URL cannot be read, the variable keeps the new one until the block is pasted again."""
+    assert not [line for line in typed(blocks(document())[1], tmp_path, legacy="") if line.startswith("config:set")]
+
+
+def test_the_replaced_url_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    """Pasting the block again adds to the file, so that the new database's URL stays in it."""
+    block = blocks(document())[1]
+    typed(block, tmp_path)
+    typed(block, tmp_path, current=OLD)
+    kept = tmp_path / "database-urls.txt"
+    assert [NEW, OLD] == kept.read_text().splitlines()
+    assert 0o600 == kept.stat().st_mode & 0o777
+    assert "`database-urls.txt`" in document()
+
+
+def test_a_block_can_be_pasted_into_any_shell() -> None:
+    """No comment: an interactive zsh takes it for a command and its arguments."""
+    for block in blocks(document(maintenance={story.APP: True}, formation={})):
+        for line in block.splitlines():
+            assert "#" not in line
 
 
 def test_the_check_is_typed_too(tmp_path: Path) -> None:
@@ -76,20 +118,19 @@ def test_the_check_is_typed_too(tmp_path: Path) -> None:
 
 
 def test_every_block_says_when_it_applies() -> None:
-    """Six numbered blocks, each with its condition; the switch's block only after the switch has begun."""
+    """Six numbered blocks, each with its condition: all apply wherever the move stopped."""
     text = document()
     assert 6 == len(re.findall(r"^## \d\. ", text, re.MULTILINE))
     conditions = re.findall(r"^\*When:\* (.*)$", text, re.MULTILINE)
     assert 6 == len(conditions)
-    assert "only if the switch has begun" in conditions[1]
+    assert {"always"} == {condition[:6] for condition in conditions}
     assert "also before the switch" in conditions[2]
 
 
 def test_the_warning_comes_before_the_first_command() -> None:
-    """What is lost after the lift, and how to keep the new URL, is said first."""
+    """What is lost after the lift is said first."""
     text = document()
     assert 0 < text.index("After the lift") < text.index("## 1.")
-    assert "> (umask 077; heroku config:get DATABASE_URL -a acme-api > new-database-url.txt)" in text
 
 
 def test_web_stays_up_in_a_private_space(tmp_path: Path) -> None:
@@ -108,9 +149,17 @@ def test_names_cannot_break_out_of_a_command(tmp_path: Path) -> None:
     odd = "odd; touch pwned $(x)"
     moves = story.moves(variables=(VariableMove(variable="A_URL", attachment=odd, addon=story.ADDON),))
     asked = typed(blocks(document(plan=story.plan(app=moves)))[1], tmp_path)
-    assert f"addons:attach {story.ADDON} --as {odd} -a acme-api" in asked
+    assert f"addons:attach {story.ADDON} --as {odd} -a acme-api --confirm acme-api" in asked
     assert not (tmp_path / "pwned").exists()
     assert shlex.quote(odd) in document(plan=story.plan(app=moves))
+
+
+def test_a_table_name_cannot_end_the_script(tmp_path: Path) -> None:
+    """A name may have line breaks in it, and the line that would end the script for psql."""
+    odd = ("BEGIN;", 'GRANT INSERT ON TABLE "odd\nSQL\ntouch pwned\n\u2028;\n name" TO u1;', "COMMIT;")
+    asked = typed(blocks(document(unfence_sql=odd))[2], tmp_path)
+    assert "\n".join(odd).splitlines() == asked[3:-1]
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_without_a_kept_attachment_there_is_no_way_back() -> None:

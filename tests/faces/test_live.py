@@ -162,6 +162,20 @@ def test_a_log_gets_the_figures_of_the_copy_now_and_then(journal: SqliteJournal)
     assert "copy: 1.2 MB of 4.0 MB, 3,400 rows" in file.getvalue()
 
 
+def test_figures_that_cannot_be_read_are_not_passed_over_in_silence(journal: SqliteJournal) -> None:
+    """A line says that they could not be read, without the words of a foreign error, which may hold a URL."""
+
+    def broken() -> CopyProgress:
+        raise ValueError("postgres://u:s3cret@h/d")
+
+    console, file = file_console()
+    watcher = live.listener(console)
+    watcher.copying(broken)
+    runner(journal, watcher, Toy(name="copy", lasts_s=0.2)).forward()
+    assert "the figures of the copy could not be read: ValueError" in file.getvalue()
+    assert "s3cret" not in file.getvalue()
+
+
 def test_figures_are_asked_for_during_the_copy_only(journal: SqliteJournal) -> None:
     """No other step pays for a session that asks for progress."""
     asked: list[float] = []

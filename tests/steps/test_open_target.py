@@ -1,16 +1,20 @@
 """The steps that prove the new database, open it, and close it again when the move goes back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
+from fenced_database import Fenced, Noted, TwoDatabases, fenced_database, two_databases
+from pgcutover.edges.content import ContentProof
+from pgcutover.edges.gate import Gate
 from pgcutover.errors import CopyError, TargetError
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
-from pgcutover.steps.open_target import SALVAGED, OpenTarget
+from pgcutover.steps.lift import LIFTED
+from pgcutover.steps.open_target import LEFT_OUT, SALVAGED, OpenTarget
 from pgcutover.steps.verify import Verify
 
 TABLES = "CREATE TABLE a (id integer PRIMARY KEY, v text); CREATE TABLE b (v text); INSERT INTO a VALUES (1, 'x')"
@@ -60,7 +64,7 @@ def test_proof_then_opening_then_closing(world: TwoDatabases, new: Fenced) -> No
         run(new, WRITE)
         OpenTarget().undo(world, {})
         OpenTarget().undo(world, {})
-        noted = {kind: payload["tables"] for kind, payload in world.notes.notes}
+        noted = {kind: payload["tables"] for kind, payload in world.notes.kept}
         assert {SALVAGED: [{"table": "public.b", "inserted": written + 1, "updated": 0, "deleted": 0}]} == noted
 
 
@@ -124,6 +128,27 @@ def test_sessions_of_others_end_when_it_closes(world: TwoDatabases, new: Fenced)
 def test_a_table_of_another_owner_stops_the_reading(world: TwoDatabases, new: Fenced) -> None:
     """It could not be locked, so the difference would not be of one state: the error names it."""
     new.run("CREATE TABLE public.strange (id integer)")
+    world.notes.note(LIFTED, {})
     with pytest.raises(TargetError, match=r"public\.strange"):
         OpenTarget().undo(world, {})
     assert world.target.status().closed
+
+
+def test_a_new_database_that_is_gone_does_not_keep_the_application_closed(
+    old: Fenced, new: Fenced, tmp_path: Path
+) -> None:
+    """Before the lift going back goes on and says why nothing was exported; after it a person must say so first."""
+    nobody = replace(new.target, dsn=replace(new.target.dsn, port=9))
+    with two_databases(old, new, tmp_path / "salvaged") as world:
+        gone = replace(world, target=Gate(nobody), proof=ContentProof(old.server, nobody, directory=tmp_path, jobs=1))
+        OpenTarget().undo(gone, {})
+        found = OpenTarget().verify(gone, {})
+        assert Verdict.ABSENT is found.verdict
+        assert "nothing exported" in found.detail
+        lifted = replace(gone, notes=Noted(kept=[(LIFTED, {})]))
+        with pytest.raises(TargetError) as caught:
+            OpenTarget().undo(lifted, {})
+        assert "--without-export REASON" in caught.value.hint
+        lifted.notes.note(LEFT_OUT, {"why": "RDS is down", "by": "me"})
+        OpenTarget().undo(lifted, {})
+        assert "RDS is down" in OpenTarget().verify(lifted, {}).detail

@@ -73,7 +73,7 @@ def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
         {"table": "public.accounts", "inserted": 2, "updated": 1, "deleted": 2},
         {"table": "public.log", "inserted": 2, "updated": 0, "deleted": 1},
     ]
-    (kind, noted), directory = world.notes.notes[0], tmp_path / "salvaged"
+    (kind, noted), directory = world.notes.kept[0], tmp_path / "salvaged"
     assert (SALVAGED, str(directory)) == (kind, noted["directory"])
     assert [] == noted["fence_leaks"]
     assert counts == sorted(noted["tables"], key=lambda t: str(t["table"]))
@@ -101,7 +101,7 @@ def test_if_the_old_database_were_opened_the_difference_would_lie(
     Fence().undo(world, before)
     run(old, "INSERT INTO accounts VALUES (2000, 'to the wrong side')")
     OpenTarget().undo(world, {})
-    noted = world.notes.notes[0][1]
+    noted = world.notes.kept[0][1]
     assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == noted["tables"]
     assert ["the source is not fenced"] == noted["fence_leaks"]
 

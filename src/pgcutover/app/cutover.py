@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pgcutover.app.advice import next_steps
 from pgcutover.app.comparison import Comparison, compare_now
+from pgcutover.app.patience import patiently
 from pgcutover.app.people import Ask, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
@@ -22,8 +23,6 @@ from pgcutover.edges.aws import Aws
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.runrecord import drop_records
 from pgcutover.errors import (
-    CopyError,
-    FenceError,
     InterruptedRun,
     JournalError,
     NotConfirmedError,
@@ -31,28 +30,25 @@ from pgcutover.errors import (
     PgcutoverError,
     RefusedError,
     RunnerConflictError,
-    SourceError,
     StalePlanError,
-    TargetError,
-    TargetNotEmptyError,
 )
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Plan, confirmation_code, differences
 from pgcutover.running.journal import Run
 from pgcutover.steps.destroy import Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
+from pgcutover.steps.open_target import LEFT_OUT
 
 BREAK_GLASS = "BREAK-GLASS.md"
 """Written beside pgcutover.toml before the fence."""
-COPY_TRIES = 3
-COPY_PAUSE_S = 5.0
-"""A connection that broke is usually back a moment later; what was copied stays."""
 
 CLOSED = (
     "The application is closed: run pgcutover migrate to go on, or pgcutover rollback to open it on the old database."
 )
 
-HALF_BACK = "The application is still closed: run pgcutover rollback to go on going back, or do by hand what BREAK-GLASS.md says."
+HALF_BACK = (
+    "The application is still closed: run pgcutover rollback to go on going back, or do what BREAK-GLASS.md says."
+)
 
 BreakGlass = Callable[..., str]
 
@@ -202,10 +198,12 @@ class Cutover:
                 session.before_the_fence()
                 self._write_break_glass(session, break_glass)
             self._confirm(session, ask, "the fence")
+            clock = session.world.clock
             try:
-                self._close_and_copy(session)
+                # A move that did not get to its copy is not insisted on: everything goes back at once.
+                patiently(lambda: session.forward("copy"), clock, worth_it=lambda: session.touched("copy"))
                 self._confirm(session, ask, "the switch")
-                session.forward()
+                patiently(session.forward, clock)
             except (InterruptedRun, RunnerConflictError, JournalError):
                 raise
             except NotConfirmedError as error:
@@ -216,19 +214,6 @@ class Cutover:
                 raise
         return self.status()
 
-    def _close_and_copy(self, session: RunSession) -> None:
-        """Up to the switch; a broken connection is tried again, because what arrived stays."""
-        for tries_left in range(COPY_TRIES - 1, -1, -1):
-            try:
-                session.forward("copy")
-                return
-            except (FenceError, TargetNotEmptyError):
-                raise
-            except (CopyError, SourceError, TargetError):
-                if not tries_left or not session.touched("copy"):
-                    raise
-                session.world.clock.sleep(COPY_PAUSE_S)
-
     def _after_failure(self, session: RunSession, error: PgcutoverError, on_failure: OnFailure) -> None:
         if session.lifted:
             error.hint = f"{error.hint} The application is open on the new database; run pgcutover migrate to finish."
@@ -236,7 +221,7 @@ class Cutover:
             error.hint = f"{error.hint} {CLOSED}"
         elif session.touched("fence", "copy", "switch"):
             try:
-                left = session.back()
+                left = patiently(session.back, session.world.clock)
             except (InterruptedRun, RunnerConflictError, JournalError):
                 raise
             except PgcutoverError as second:
@@ -246,8 +231,11 @@ class Cutover:
             state = "as it was" if not left else f"as it was, but for {'; '.join(left)}"
             error.hint = f"{error.hint} Everything went back: the application runs on the old database, {state}."
 
-    def rollback(self, *, ask: Ask) -> tuple[RunSummary, tuple[str, ...]]:
-        """Go back to the old database; also returns where Heroku differs from before (nothing, normally)."""
+    def rollback(self, *, ask: Ask, without_export: str = "") -> tuple[RunSummary, tuple[str, ...]]:
+        """Go back to the old database; also returns where Heroku differs from before (nothing, normally).
+
+        `without_export` is a person's reason for not exporting what only the new database has: it cannot be reached.
+        """
         run = refuse_unopened(self._records)
         if not run.is_open:
             raise RefusedError(
@@ -263,7 +251,9 @@ class Cutover:
             text = f"Go back to the old database.{' ' + loses if lifted else ''}"
             if not ask(Question(text=text)).agreed:
                 raise RefusedError("not confirmed; nothing was touched")
-            left = session.back()
+            if without_export:
+                session.notes.note(LEFT_OUT, {"why": without_export, "by": session.me})
+            left = patiently(session.back, session.world.clock)
         return self.status(), left
 
     # -- afterwards -------------------------------------------------------------------------------------------------

@@ -90,10 +90,10 @@ def jobs_for(stock: Stock) -> int:
 
 
 def _refuse_blockers(database: DatabaseInventory) -> None:
-    if database.blockers:
-        first = database.blockers[0]
-        more = "".join(f"; {b.what}" for b in database.blockers[1:])
-        raise RefusedError(f"this database cannot be moved yet: {first.what}{more}", hint=first.hint)
+    stopping = [blocker for blocker in database.blockers if blocker.stops]
+    if stopping:
+        what = "; ".join(blocker.what for blocker in stopping)
+        raise RefusedError(f"this database cannot be moved yet: {what}", hint=stopping[0].hint)
 
 
 def _decisions(
@@ -169,7 +169,8 @@ def _price(heroku: HerokuClient, plan: str) -> float | None:
 
 
 def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:
-    advice = [Advice(what=note, hint="") for note in proposal.notes]
+    advice = [Advice(what=b.what, hint=b.hint) for b in stock.database.blockers if not b.stops]
+    advice += [Advice(what=note, hint="") for note in proposal.notes]
     for moves in stock.estate.moves():
         if moves.has_release_phase:
             advice.append(

@@ -103,10 +103,11 @@ class RunSession:
             self.watch.start()
 
     def unfence_sql(self) -> tuple[str, ...]:
-        """The statements that lower the fence by hand, for BREAK-GLASS.md."""
+        """The statements that lower the fence by hand, for BREAK-GLASS.md; joined by line breaks, a script for psql."""
         recorded = self.world.source.read_fence()
         text = undo_sql(self.world.source_server, recorded)
-        return tuple(line for line in text.splitlines() if line.strip())
+        # Names may hold line breaks of every kind; parted and joined here, they stay as they are.
+        return tuple(f"{statement};" for statement in text.removesuffix(";\n").split(";\n"))
 
     def formation(self) -> dict[str, dict[str, int]]:
         """Quantities by app as they are before the fence, or as it found them."""

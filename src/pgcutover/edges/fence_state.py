@@ -116,12 +116,15 @@ def shown(things: Sequence[str]) -> str:
 def undo_statements(control: Connection, recorded: Before) -> str:
     statements = [
         sql.SQL("BEGIN READ WRITE"),
+        # The locks of a machine that hangs; and what still runs there must not go on.
+        query("fence_end_ours"),
         *restorations(recorded_privileges(recorded)),
         read_only_sql(control, recorded["read_only"]),
-        sql.SQL("DELETE FROM pgcutover.fence"),
+        # The whole of it, and IF EXISTS: after `retire` it is gone, and a run that finds no record of itself stops.
+        sql.SQL("DROP SCHEMA IF EXISTS pgcutover CASCADE"),
         sql.SQL("COMMIT"),
     ]
-    return "".join(f"{statement.as_string(control)};\n" for statement in statements)
+    return "".join(f"{statement.as_string(control).rstrip()};\n" for statement in statements)
 
 
 def stored_fence(control: Connection) -> tuple[Mapping[str, Json], datetime | None] | None:

@@ -196,6 +196,9 @@ def rollback(
     env: Environment = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    without_export: Annotated[
+        str, typer.Option(help="Go back although the new database cannot be reached; journalled.", metavar="REASON")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Go back to the old database. Rows that only the new one has are exported and counted; nothing is deleted."""
@@ -204,7 +207,7 @@ def rollback(
             summary = cutover.status()
             emit(out, summary, render.undo_plan(summary), json=json)
             return
-        summary, left = cutover.rollback(ask=_asker(yes=yes, code=""))
+        summary, left = cutover.rollback(ask=_asker(yes=yes, code=""), without_export=without_export)
     emit(out, summary, render.returned(summary, left), json=json)
 
 

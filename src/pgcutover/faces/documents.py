@@ -1,7 +1,8 @@
 """Documents that must be of use without pgcutover: the way back by hand, and a plan to read and to pass on.
 
 Pure text in Markdown. Invariant: no secret is in it, for a plan holds none, and every command that needs one asks
-Heroku for it at that moment.
+Heroku for it at that moment. A block of commands can be pasted whole into bash or zsh, wherever the move stopped, and
+once more: it holds no comment (an interactive zsh takes `#` for a word), asks nothing, and shows no secret.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,9 @@ from pgcutover.planning.plan import AppPlan, Plan
 Formations = Mapping[str, Mapping[str, int]]
 """Quantity by process type, by app."""
 POOLING = "connection-pooling"
-FENCE_END = "SQL"
+KEPT_URLS = "database-urls.txt"
+"""Where block 2 keeps the URL that it is about to replace."""
+RELEASE_POLL_S = 2
 
 
 def break_glass(
@@ -25,8 +28,8 @@ def break_glass(
 ) -> str:
     """The exact commands that bring the applications back to the old database with Heroku's command line alone.
 
-    `unfence_sql` are the statements that lower the fence, the first of which makes the session writable; `formation`
-    and `maintenance` are as they were before the fence.
+    `unfence_sql` are the statements that lower the fence, in one transaction that may write whatever the default;
+    joined by line breaks they are a script for psql. `formation` and `maintenance` are as they were before the fence.
 
     Raises:
         ConfigError: the plan keeps no attachment by which the old database could be reached.
@@ -34,12 +37,12 @@ def break_glass(
     kept = _kept(plan)
     parts = [
         _preface(plan, kept),
-        _block("1. Close the application", "Always. Again does no harm.", _close(plan, formation)),
-        _block("2. Point the application at the old database", _when_switched(plan, kept), _point_back(plan, kept)),
-        _block("3. Lower the fence", _when_fenced(kept), _lower(kept, unfence_sql)),
-        _block("4. Start the dynos", "Always, once 2 and 3 are done.", _start(plan, formation)),
-        _block("5. Open the application", "Always, last.", _open(plan, maintenance)),
-        _block("6. Check", "Always.", _check(plan, kept)),
+        _block("1. Close the application", _when_closed(), _close(plan, formation)),
+        _block("2. Point the application at the old database", _when_switched(plan), _point_back(plan, kept)),
+        _block("3. Lower the fence", _when_fenced(), _lower(kept, unfence_sql)),
+        _block("4. Start the dynos", "always, once 2 and 3 are done.", _start(plan, formation)),
+        _block("5. Open the application", "always, last.", _open(plan, maintenance)),
+        _block("6. Check", _what_to_see(plan), _check(plan, kept)),
         _afterword(plan),
     ]
     return "\n".join(parts)
@@ -79,96 +82,124 @@ For environment **{plan.decisions.environment}**, plan `{plan.digest[:DIGEST_DIG
 journal or the machine that it ran on is gone. Otherwise use `pgcutover rollback`: it does the same, checks every step,
 and exports what only the new database holds.
 
-You need: the `heroku` command, logged in with rights on the apps below, and `psql`.
-No secret is in this file. Type the blocks in order, from 1 to 6. Each says when it applies.
+You need: the `heroku` command, logged in with rights on the apps below, and `psql`. No secret is in this file.
+
+First make sure that no pgcutover is still running for this environment: end it with Ctrl-C, once. Then paste block
+after block into bash or zsh, from 1 to 6, each when the one before has ended. Wherever the move stopped, each block is
+right, and doing it again does no harm: after an error that is not spoken of here, paste the same block once more.
+
+The old database is `{plan.decisions.source.addon}`; it stays attached to `{kept.app}` as `{kept.name}`.
 
 > **Warning. After the lift this loses data from view.** Once the application has been opened on the new database
 > (`{target.instance}`, {target.region}), what it wrote there is not in the old database and these commands do not carry
-> it back. The rows stay on `{target.instance}`; nothing here deletes it. Keep its URL before block 2 overwrites it:
->
-> ```sh
-> (umask 077; heroku config:get {_first_variable(plan)} > new-database-url.txt)
-> ```
->
-> Before the lift nobody but the smoke test has written to the new database, and nothing is lost.
-
-First make sure that no pgcutover is still running for this environment: end it with Ctrl-C, once.
-The old database is `{plan.decisions.source.addon}`; it stays attached to `{kept.app}` as `{kept.name}`.
+> it back. The rows stay on `{target.instance}`; nothing here deletes it. Block 2 keeps its URL in `{KEPT_URLS}`, for
+> your eyes only. Before the lift nobody but the smoke test has written to the new database, and nothing is lost.
 """
-
-
-def _first_variable(plan: Plan) -> str:
-    """The variable that tells on which side the application is: the database's own, never a copy."""
-    source = plan.decisions.source
-    return f"{quote(source.attachment)}_URL -a {quote(source.billing_app)}"
 
 
 def _block(title: str, when: str, commands: Iterator[str]) -> str:
     return "\n".join([f"## {title}", "", f"*When:* {when}", "", "```sh", *commands, "```", ""])
 
 
+def _when_closed() -> str:
+    return (
+        "always. The last command shows what still runs. A dyno of the application ends within 30 seconds; a one-off "
+        "or Scheduler dyno goes on writing until you end it with `heroku ps:stop NAME -a APP`."
+    )
+
+
 def _close(plan: Plan, formation: Formations) -> Iterator[str]:
     for app in plan.decisions.apps:
-        yield f"heroku maintenance:on -a {quote(app.moves.app)}"
+        name = quote(app.moves.app)
+        yield f"heroku maintenance:on -a {name}"
         # In a Private Space web=0 shows errors instead of the page. https://devcenter.heroku.com/articles/maintenance-mode
         kept = app.moves.web_types if app.moves.private_space else ()
         down = [kind for kind in formation.get(app.moves.app, {}) if kind not in kept]
         if down:
-            yield f"heroku ps:scale {' '.join(f'{quote(kind)}=0' for kind in down)} -a {quote(app.moves.app)}"
+            yield f"heroku ps:scale {' '.join(f'{quote(kind)}=0' for kind in down)} -a {name}"
+        yield f"heroku ps -a {name}"
 
 
-def _when_switched(plan: Plan, kept: KeptAttachment) -> str:
-    legacy = f"`heroku config:get {kept.name}_URL -a {kept.app}`"
+def _when_switched(plan: Plan) -> str:
+    copies = [m.variable for app in plan.decisions.apps for m in app.moves.variables if not m.attachment]
+    exact = (
+        f" {', '.join(copies)} held a copy of the old URL and gets the one of today; had it a user or options of its "
+        "own, its exact value is among the saved values below .pgcutover/ on the machine that ran pgcutover."
+    )
     return (
-        f"only if the switch has begun: `heroku config:get {_first_variable(plan)}` prints nothing, or another host "
-        f'than {legacy}. If Heroku answers "Cannot overwrite attachment values", that attachment is in place: go on '
-        "with the next command. If a release phase fails here, go on too: it has no database until the last attachment "
-        "is back."
+        'always; it changes only what the switch has changed. "Cannot overwrite attachment values" means that this one '
+        "is in place already. It ends with the newest releases, and the first in the list must not have failed: if its "
+        f"release phase did, `heroku releases:retry -a APP`.{exact if copies else ''}"
     )
 
 
 def _point_back(plan: Plan, kept: KeptAttachment) -> Iterator[str]:
-    nothing = True
+    source = plan.decisions.source
+    now = f"heroku config:get {quote(source.attachment)}_URL -a {quote(source.billing_app)}"
+    yield f"(umask 077; {now} >> {KEPT_URLS})"
     for app in plan.decisions.apps:
-        owned = [move for move in app.moves.variables if move.attachment]
-        copied = [move for move in app.moves.variables if not move.attachment]
-        nothing = nothing and not app.moves.variables
-        for move in owned:
-            # One at a time: Heroku refuses all of a command when one of its variables is owned by an attachment.
-            yield f"heroku config:unset {quote(move.variable)} -a {quote(app.moves.app)}"
-            yield _attach(move, app)
-        if copied:
-            url = f'"$(heroku config:get {kept.name}_URL -a {quote(kept.app)})"'
-            given = " ".join(f"{quote(m.variable)}={url}" for m in copied)
-            yield "# These held copies of the old URL. Had one a credential or options of its own, its exact value"
-            yield "# is among the saved values under .pgcutover/ on the machine that ran pgcutover."
-            yield f"heroku config:set {given} -a {quote(app.moves.app)}"
-    if nothing:
-        yield "# This plan changes no config var."
+        for move in app.moves.variables:
+            if move.attachment:
+                # One at a time, for Heroku refuses all of a command when an attachment owns one of its variables; and
+                # together, for an attachment that is in place needs nothing.
+                yield f"heroku config:unset {quote(move.variable)} -a {quote(app.moves.app)} &&"
+                yield f"  {_attach(plan, move, app)}"
+        yield from _copy_back(plan, kept, app)
+    for app in plan.decisions.apps:
+        # A dyno that starts while a release is pending starts with the config of the one before.
+        pending = f"""heroku releases -n 1 --json -a {quote(app.moves.app)} | grep -q '"status": *"pending"'"""
+        yield f"while {pending}; do sleep {RELEASE_POLL_S}; done"
+        yield f"heroku releases -n 3 -a {quote(app.moves.app)}"
 
 
-def _attach(move: VariableMove, app: AppPlan) -> str:
+def _copy_back(plan: Plan, kept: KeptAttachment, app: AppPlan) -> Iterator[str]:
+    """Variables that no attachment owns: those that name the new database now, and no other, get the old URL."""
+    copies = [quote(move.variable) for move in app.moves.variables if not move.attachment]
+    name = quote(app.moves.app)
+    if copies:
+        yield f'old="$(heroku config:get {quote(kept.name)}_URL -a {quote(kept.app)})"'
+        yield f"for name in {' '.join(copies)}; do"
+        # Without an answer from Heroku nothing may be set: an empty value would be one.
+        switched = f'heroku config:get "$name" -a {name} | grep -qF {quote(f"/{plan.decisions.target.database}")}'
+        yield f'  if [ -n "$old" ] && {switched}; then'
+        yield f'    heroku config:set "$name=$old" -a {name} > /dev/null'
+        yield "  fi"
+        yield "done"
+
+
+def _attach(plan: Plan, move: VariableMove, app: AppPlan) -> str:
     kind, _, name = (move.namespace or "").partition(":")
     where = f"--as {quote(move.attachment or '')} -a {quote(app.moves.app)}"
     if kind == POOLING:
-        return f"heroku pg:connection-pooling:attach {quote(move.addon)} {where}"
-    return f"heroku addons:attach {quote(move.addon)} {where}" + (f" --credential {quote(name)}" if name else "")
+        # The add-on's own name has several meanings to this command once more than one credential is attached.
+        known = next((f"{k.app}::{k.name}" for k in plan.decisions.kept if k.addon == move.addon), move.addon)
+        return f"heroku pg:connection-pooling:attach {quote(known)} {where}"
+    credential = f" --credential {quote(name)}" if name else ""
+    # Confirmed beforehand: a question would take the next pasted line for its answer.
+    return f"heroku addons:attach {quote(move.addon)} {where}{credential} --confirm {quote(app.moves.app)}"
 
 
-def _when_fenced(kept: KeptAttachment) -> str:
-    where = f"{kept.name}_URL -a {kept.app}"
+def _when_fenced() -> str:
     return (
-        "always, also before the switch. Harmless where the fence does not stand. It waits while another session holds "
-        f"the fence's locks: `heroku pg:ps {where}` shows it, `heroku pg:kill PID {where}` ends it."
+        "always, also before the switch; where the fence does not stand it changes nothing. It ends pgcutover's own "
+        "sessions, then it ends everybody's: a session that began under the fence would stay read-only. The last line "
+        "of the script must answer COMMIT."
     )
 
 
 def _lower(kept: KeptAttachment, statements: Sequence[str]) -> Iterator[str]:
-    yield f"heroku pg:psql {kept.name}_URL -a {quote(kept.app)} <<'{FENCE_END}'"
+    database = f"{quote(kept.name)}_URL -a {quote(kept.app)}"
+    script = "\n".join(statements)
+    end = "SQL"
+    while end in script.splitlines():
+        # A table's name may have any line in it.
+        end += "_"
+    yield f"heroku pg:psql {database} <<'{end}'"
     yield r"\set ON_ERROR_STOP on"
-    for statement in statements:
-        yield f"{statement.strip().removesuffix(';')};"
-    yield FENCE_END
+    yield r"\set AUTOCOMMIT on"
+    yield script
+    yield end
+    yield f"heroku pg:killall {database}"
 
 
 def _start(plan: Plan, formation: Formations) -> Iterator[str]:
@@ -177,30 +208,36 @@ def _start(plan: Plan, formation: Formations) -> Iterator[str]:
         if up:
             yield f"heroku ps:scale {' '.join(f'{quote(k)}={n}' for k, n in up.items())} -a {quote(app.moves.app)}"
         else:
-            yield f"# {app.moves.app} had no dyno running."
+            yield f"echo {quote(f'{app.moves.app} had no dyno running')}"
 
 
 def _open(plan: Plan, maintenance: Mapping[str, bool]) -> Iterator[str]:
     for app in plan.decisions.apps:
         if maintenance.get(app.moves.app, False):
-            yield f"# {app.moves.app} was in maintenance mode before the move: leave it so."
+            yield f"echo {quote(f'{app.moves.app} was in maintenance mode before the move: leave it so')}"
         else:
             yield f"heroku maintenance:off -a {quote(app.moves.app)}"
+
+
+def _what_to_see(plan: Plan) -> str:
+    attached = [m.attachment for app in plan.decisions.apps for m in app.moves.variables if m.attachment]
+    shown = f"the add-ons are attached as {', '.join(attached)} again" if attached else "the add-ons are as before"
+    return (
+        f"always. The newest releases have succeeded; {shown}; every dyno is up and none has crashed; "
+        "default_transaction_read_only is off; the application's log has no error about the database."
+    )
 
 
 def _check(plan: Plan, kept: KeptAttachment) -> Iterator[str]:
     for app in plan.decisions.apps:
         name = quote(app.moves.app)
-        yield f"heroku releases -a {name} -n 5          # the newest have succeeded"
-        yield f"heroku addons -a {name}                 # {_attached(app)}"
-        yield f"heroku ps -a {name}                     # every dyno is up, none crashed"
-        yield f"heroku logs -a {name} -n 100            # no error about the database"
-    yield f"echo 'SHOW default_transaction_read_only' | heroku pg:psql {kept.name}_URL -a {quote(kept.app)}   # off"
-
-
-def _attached(app: AppPlan) -> str:
-    names = [move.attachment for move in app.moves.variables if move.attachment]
-    return f"shows {', '.join(names)} again" if names else "as before"
+        yield f"heroku releases -a {name} -n 5"
+        yield f"heroku addons -a {name}"
+        yield f"heroku ps -a {name}"
+    setting = "echo 'SHOW default_transaction_read_only'"
+    yield f"{setting} | heroku pg:psql {quote(kept.name)}_URL -a {quote(kept.app)}"
+    for app in plan.decisions.apps:
+        yield f"heroku logs -a {quote(app.moves.app)} -n 100 --source app"
 
 
 def _afterword(plan: Plan) -> str:

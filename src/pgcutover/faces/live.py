@@ -128,7 +128,8 @@ class Lines(Watcher):
     def _end(self, event: Event, seconds: float | None) -> None:
         self._quiet()
         super()._end(event, seconds)
-        self._say(closing_line(event, seconds))
+        for line in closing_lines(event, seconds, self._watch):
+            self._say(line)
 
     def _tell(self) -> None:
         if self._watch is not None and self._watch.newest is not None:
@@ -174,7 +175,8 @@ class Screen(Watcher):
     def _end(self, event: Event, seconds: float | None) -> None:
         self._still()
         super()._end(event, seconds)
-        self._console.print(closing_line(event, seconds))
+        for line in closing_lines(event, seconds, self._watch):
+            self._console.print(line)
 
     def _running(self, event: Event, spinner: Spinner, begun_s: float) -> RenderableType:
         spent = duration(time.monotonic() - begun_s)
@@ -251,13 +253,15 @@ def opening_lines(event: Event, known: Known) -> Iterator[Text]:
         yield Text(f"         {undo_sentence(known.by_hand(event.step), 'undo by hand')}", style="dim")
 
 
-def closing_line(event: Event, seconds: float | None) -> Text:
+def closing_lines(event: Event, seconds: float | None, watch: Watch | None) -> Iterator[Text]:
     """How a step ended, how long it took, and what was found."""
+    if event.step == COPY and watch is not None and watch.trouble:
+        yield Text(f"         the figures of the copy could not be read: {watch.trouble}", style="dim")
     took = f" in {duration(seconds)}" if seconds is not None else ""
     found = event.finding.detail if event.finding else ""
     said = "; ".join(filter(None, (event.error, found)))
     words = _SAID[event.move].removeprefix("step ")
-    return Text.assemble(
+    yield Text.assemble(
         f"{clock(event.at)} ", (f"{event.step} {words}", _STYLES.get(event.move, "")), took, f": {said}" if said else ""
     )
 

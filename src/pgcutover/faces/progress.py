@@ -4,13 +4,13 @@ It asks for figures in a thread of its own, so that a slow server never holds up
 asking, or of the asked, leaves this module.
 """
 
-import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from pgcutover.errors import PgcutoverError
 from pgcutover.faces.figures import count, counted, duration, rate, size
 from pgcutover.facts.names import TableName
 
@@ -88,6 +88,8 @@ class Watch:
         self._thread: threading.Thread | None = None
         self.pace = Pace()
         self.newest: CopyProgress | None = None
+        self.trouble = ""
+        """Why the newest asking failed; '' when it did not."""
 
     def start(self) -> None:
         self._ended.clear()
@@ -102,9 +104,13 @@ class Watch:
 
     def _ask(self) -> None:
         while not self._ended.is_set():
-            # Progress is for the eye: a server that does not answer now will next time.
-            with contextlib.suppress(Exception):
+            try:
                 found = self._source()
+            except Exception as error:  # noqa: BLE001  (figures are for the eye: no error of theirs may end a run)
+                # Others' errors may quote a URL, so only ours are shown whole.
+                self.trouble = str(error) if isinstance(error, PgcutoverError) else type(error).__name__
+            else:
+                self.trouble = ""
                 if found is not None:
                     self.pace.see(time.monotonic(), found.bytes_done)
                     self.newest = found

@@ -15,6 +15,7 @@ from pgcutover.running.journal import Event, Note, Run, timings
 from pgcutover.running.state import Move, StepState, fold
 from pgcutover.running.step import Json
 from pgcutover.steps.lift import LIFTED
+from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
 
 
 class Outcome(StrEnum):
@@ -117,6 +118,8 @@ class RunSummary(_Value):
     proof: tuple[TableProof, ...]
     salvaged: tuple[Salvaged, ...]
     salvage_directory: str
+    salvage_doubts: tuple[str, ...]
+    """Why what was exported may not be everything; none, normally."""
     people: tuple[str, ...]
     """Who opened, confirmed, accepted: one sentence each."""
     next: tuple[str, ...]
@@ -160,7 +163,7 @@ def summarise(
     outcome = outcome_of(states, plan, notes, run)
     evidence = _evidence(events)
     copied = evidence.get("copy", {})
-    salvage = next((n.payload for n in reversed(notes) if n.kind == "salvaged"), None)
+    salvage = next((n.payload for n in reversed(notes) if n.kind == SALVAGED), None)
     return RunSummary(
         environment=environment,
         run=run.run if run else None,
@@ -176,6 +179,7 @@ def summarise(
         proof=tuple(_proof(evidence.get("verify", {}))),
         salvaged=tuple(_salvaged(salvage)),
         salvage_directory=str(salvage.get("directory", "")) if isinstance(salvage, Mapping) else "",
+        salvage_doubts=tuple(_doubts(salvage, notes)),
         people=tuple(_people(run, notes)),
         next=tuple(next_steps),
     )
@@ -258,6 +262,14 @@ def _salvaged(payload: Json) -> list[Salvaged]:
     tables = payload.get("tables", ()) if isinstance(payload, Mapping) else ()
     rows = tables if isinstance(tables, Sequence) and not isinstance(tables, str) else ()
     return [Salvaged.model_validate(row) for row in rows]
+
+
+def _doubts(salvage: Json, notes: Sequence[Note]) -> list[str]:
+    leaks = salvage.get("fence_leaks") if isinstance(salvage, Mapping) else None
+    named = leaks if isinstance(leaks, Sequence) and not isinstance(leaks, str) else ()
+    doubts = [f"the old database could be written to: {leak}" for leak in named]
+    left_out = [n.payload for n in notes if n.kind == LEFT_OUT and isinstance(n.payload, Mapping)]
+    return doubts + [f"nothing was exported ({note.get('by')}): {note.get('why')}" for note in left_out]
 
 
 def _people(run: Run | None, notes: Sequence[Note]) -> list[str]:

@@ -2,15 +2,23 @@
 
 Because the old database stays fenced (traps.md T5), what differs when we go back is exactly what was written to the new
 one since it was opened: it is exported, counted, and left where it is. No row of the new database is touched.
+
+A new database that cannot be reached must not keep the application closed: before the lift nobody was promised anything
+on it, so going back goes on and says so; after it a person has to say that the export may be left out for now.
 """
 
 from dataclasses import dataclass
 
+from pgcutover.errors import AwsError, TargetError
 from pgcutover.running.step import Before, Finding, Json, Verdict
+from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.ports_database import DatabaseWorld
 
 SALVAGED = "salvaged"
 """The kind of the note that tells what was exported, and where; `fence_leaks` says why it may not be exact."""
+
+LEFT_OUT = "export left out"
+"""The kind of the note that says why nothing was exported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +40,9 @@ class OpenTarget:
         world.target.open()
 
     def verify(self, world: DatabaseWorld, before: Before) -> Finding:
+        left_out = world.notes.notes(LEFT_OUT)
+        if left_out:
+            return Finding(verdict=Verdict.ABSENT, detail=f"not closed, nothing exported: {left_out[-1]['why']}")
         status = world.target.status()
         opened_at = status.opened_at.isoformat() if status.opened_at else None
         return Finding(
@@ -41,6 +52,20 @@ class OpenTarget:
         )
 
     def undo(self, world: DatabaseWorld, before: Before) -> None:
+        if world.notes.notes(LEFT_OUT):
+            return
+        try:
+            self._close_and_export(world)
+        except (TargetError, AwsError) as error:
+            if world.notes.notes(LIFTED):
+                error.hint = (
+                    f"{error.hint} Rows written since the lift are only there. To go back without exporting them now, "
+                    "run pgcutover rollback --without-export REASON; they stay in the new database."
+                )
+                raise
+            world.notes.note(LEFT_OUT, {"why": error.message, "by": "pgcutover, before the lift"})
+
+    def _close_and_export(self, world: DatabaseWorld) -> None:
         with world.target.quiet():
             tables = world.proof.export_difference(keep_days=self.keep_days)
             rows: list[Json] = [

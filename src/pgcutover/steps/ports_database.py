@@ -46,6 +46,7 @@ class Notes(Protocol):
     """Facts of this run, kept in the journal."""
 
     def note(self, kind: str, payload: Mapping[str, Json]) -> None: ...
+    def notes(self, kind: str) -> tuple[Mapping[str, Json], ...]: ...
 
 
 class DatabaseWorld(Protocol):

@@ -41,6 +41,8 @@ def closing(summary: RunSummary) -> RenderableType:
     parts.append(lines(standing(summary)))
     if summary.salvaged:
         parts += [Text(), *_salvaged(summary)]
+    if summary.salvage_doubts:
+        parts += [Text(), lines(summary.salvage_doubts, bullet="! ")]
     if summary.people:
         parts += [Text(), heading("Who"), lines(summary.people)]
     return Group(*parts, *_next(summary))

@@ -105,7 +105,7 @@ def _sections(summary: RunSummary) -> Iterator[Markup]:
     yield _section("Timeline", _legend(summary), *_charts(summary), class_="wide")
     yield _section("Steps", tag("p", copied_sentence(summary), class_="aside"), *_steps(summary))
     yield _section("Proof", tag("p", proof_sentence(summary.proof)), *_proof(summary.proof))
-    if summary.salvaged:
+    if summary.salvaged or summary.salvage_doubts:
         yield _section("Left on the new database, exported", *_salvaged(summary))
     if summary.people:
         yield _section("Who", _list(summary.people))
@@ -206,6 +206,8 @@ def _proof_table(proof: Iterable[TableProof]) -> Markup:
 def _salvaged(summary: RunSummary) -> Iterator[Markup]:
     if summary.salvage_directory:
         yield tag("p", "Directory: ", tag("code", summary.salvage_directory))
+    for doubt in summary.salvage_doubts:
+        yield tag("p", tag("strong", doubt))
     rows = [(s.table, count(s.inserted), count(s.updated), count(s.deleted)) for s in summary.salvaged]
     yield _table(("table", "inserted", "updated", "deleted"), rows, amounts=(1, 2, 3))
 
