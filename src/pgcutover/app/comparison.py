@@ -1,5 +1,6 @@
 """`pgcutover verify`: both databases compared now, with a verdict that can only mean one thing."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -51,8 +52,11 @@ def compare_now(config: Config, records: Records, run: Run, *, heroku: HerokuCli
         with RunWorld(config, plan, run.run, heroku=heroku, aws=aws, notes=notes, holder="verify") as world:
             try:
                 proof = world.proof.compare()
+                leaks = world.source.leaks() if lifted else ()
             except (SourceError, TargetError, AwsError) as error:
                 return _could_not(str(error))
+    if leaks:
+        return _leaking(leaks)
     return _judged(proof, lifted=lifted)
 
 
@@ -68,13 +72,26 @@ def _could_not(why: str) -> Comparison:
     )
 
 
+def _leaking(leaks: Sequence[str]) -> Comparison:
+    """After the lift, an old database that can be written to explains differences that nobody may explain away."""
+    return Comparison(
+        verdict="different",
+        exit_code=ComparisonVerdict.DIFFERENT,
+        says=f"the old database is not fenced any more: {'; '.join(leaks)}",
+        tables=(),
+        definitions=(),
+        sequences_behind=(),
+        warnings=(),
+    )
+
+
 def _judged(proof: Proof, *, lifted: bool) -> Comparison:
     decisive = tuple(str(d) for d in proof.definitions if d.decisive)
     warnings = tuple(str(d) for d in proof.definitions if not d.decisive)
     verdict, says = ComparisonVerdict.SAME, "both databases hold the same"
     if proof.unchecked:
         verdict, says = ComparisonVerdict.COULD_NOT_VERIFY, f"{len(proof.unchecked)} tables could not be checked"
-    elif lifted and (proof.different or proof.sequences_behind) and not decisive:
+    elif lifted and proof.different and not proof.sequences_behind and not decisive:
         verdict = ComparisonVerdict.WARNINGS
         says = "the application has changed the new database since the lift; the proof before the lift stands"
     elif proof.different or proof.sequences_behind or decisive:

@@ -192,12 +192,14 @@ class Cutover:
         with self._session(plan) as session:
             for app, version in accepted:
                 session.watch.accept(app, version, by=session.me)
-            if not session.touched("fence", "copy", "switch", "after"):
+            begun = session.touched("fence", "copy", "switch", "after")
+            if not begun:
                 self._require_write_scope(session)
                 session.forward("prepare")
+            self._confirm(session, ask, "the fence")
+            if not begun:
                 session.before_the_fence()
                 self._write_break_glass(session, break_glass)
-            self._confirm(session, ask, "the fence")
             clock = session.world.clock
             try:
                 # A move that did not get to its copy is not insisted on: everything goes back at once.
@@ -212,6 +214,11 @@ class Cutover:
             except PgcutoverError as error:
                 self._after_failure(session, error, on_failure)
                 raise
+            except Exception as bug:
+                # A bug must not keep the application closed: it is told as one, after everything went back.
+                told = PgcutoverError(f"bug: {type(bug).__name__}: {bug}", hint="Please report it.")
+                self._after_failure(session, told, on_failure)
+                raise told from bug
         return self.status()
 
     def _after_failure(self, session: RunSession, error: PgcutoverError, on_failure: OnFailure) -> None:
@@ -337,12 +344,13 @@ class Cutover:
         run = self._records.last_run()
         plan = self._records.read_plan(path)
         if run is not None and run.is_open:
-            newest = self._records.read_plan(path) if path else self._records.newest_plan()
-            if newest is None or newest.digest == plan.digest or self.status().outcome not in _REPLACEABLE:
+            if self.status().outcome not in _REPLACEABLE:
                 return plan
-            with self._session(None) as session:
-                session.back(Outcome.REPLACED)
-            plan = newest
+            newest = self._records.read_plan(path) if path else self._records.newest_plan()
+            if newest is not None and newest.digest != plan.digest:
+                with self._session(None) as session:
+                    session.back(Outcome.REPLACED)
+                plan = newest
         elif run is not None and plan.created_at <= (run.closed_at or run.opened_at):
             raise StalePlanError(
                 f"the newest plan was run already (run {run.run}, {run.outcome})", hint="Run pgcutover plan again."

@@ -1,18 +1,23 @@
 """What is asked before every step: is the run still ours, did anybody release, is a dyno back, do the locks stand."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pgcutover.errors import FenceError
 from pgcutover.planning.plan import Plan
 from pgcutover.running.journal import Journal
 from pgcutover.running.state import Direction
-from pgcutover.running.step import Json
+from pgcutover.running.step import Before, Json
 from pgcutover.steps.ports import World
 from pgcutover.steps.ports_database import SourceGate
 from pgcutover.steps.releases import ReleaseWatch
+from pgcutover.steps.scale_down import quantities
+from pgcutover.steps.smoke import stoppable
 from pgcutover.steps.stop_dynos import stop_strays
+
+OPENED_HINT = "What was copied may be stale. Run pgcutover rollback, and migrate again with a new plan."
 
 
 class RealClock:
@@ -63,6 +68,8 @@ class Guards:
     plan: Plan
     claim: Claim
     watch: ReleaseWatch
+    fenced_with: Callable[[], Before | None]
+    """What the fence step recorded before it was raised; None when it was not."""
 
     def __call__(self, world: FencedWorld, step: str, direction: Direction, /) -> None:
         self.claim.still_ours()
@@ -73,7 +80,27 @@ class Guards:
             self.watch.check()
         if self._after(step, "stop-dynos") and not self._after(step, "lift"):
             stop_strays(world, self.watch.apps)
-        if direction is Direction.FORWARD and self._after(step, "fence") and not self._after(step, "lift"):
+        if direction is Direction.FORWARD and not self._after(step, "lift"):
+            self._still_closed(world, step)
+
+    def _still_closed(self, world: FencedWorld, step: str) -> None:
+        """Whether what earlier steps closed is closed now: a person may have opened it by hand meanwhile.
+
+        Raises:
+            FenceError: the application or the old database is open; what was copied may be stale.
+        """
+        apps = {app.moves.app: app.moves for app in self.plan.decisions.apps}
+        opened = [app for app in apps if self._after(step, "maintenance") and not world.heroku.app(app).maintenance]
+        if self._after(step, "scale-down") and not self._after(step, "switch"):
+            opened += [
+                f"{kind} of {app}"
+                for app, moves in apps.items()
+                for kind in stoppable(world, moves)
+                if quantities(world, app)[kind]
+            ]
+        if opened:
+            raise FenceError(f"somebody opened {', '.join(opened)} in the middle of the move", hint=OPENED_HINT)
+        if self._after(step, "fence"):
             world.source.keep_fence()
 
     def _after(self, step: str, other: str) -> bool:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
+from functools import cached_property
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -27,14 +27,14 @@ from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.progress import CopyProgress, read_progress
 from pgcutover.edges.runrecord import drop_records
-from pgcutover.errors import RefusedError
+from pgcutover.errors import NotUndoneError, RefusedError, StalePlanError
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Phase, Plan
 from pgcutover.planning.tasks import Chunk, plan_chunks
-from pgcutover.running.journal import Run
+from pgcutover.running.journal import Run, before_of
 from pgcutover.running.runner import Listener, Runner
 from pgcutover.running.state import StepState
-from pgcutover.running.step import Json
+from pgcutover.running.step import Before, Json
 from pgcutover.steps.history import Outcome
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.maintenance import MAINTENANCE
@@ -43,6 +43,8 @@ from pgcutover.steps.releases import ReleaseWatch
 from pgcutover.steps.scale_down import FORMATION
 
 PRIVILEGES, BEFORE, CONFIRMED = "privileges before", "heroku before", "confirmed"
+OPENED = "session opened"
+"""Noted before the run is claimed, so that the databases never know of more claims than the journal."""
 PRIVILEGES_TYPE = TypeAdapter(Privileges)
 
 
@@ -57,7 +59,10 @@ class Watcher(Listener, Protocol):
 class RunSession:
     """A run, open for work. Made by `open_session`."""
 
-    def __init__(self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Watcher) -> None:
+    def __init__(
+        self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Watcher, *, stale: bool
+    ) -> None:
+        self._stale = stale
         self.run, self.plan, self.world = run, plan, world
         self.notes = world.notes
         self._journal, self._listener = journal, listener
@@ -90,17 +95,26 @@ class RunSession:
     # -- going forward ----------------------------------------------------------------------------------------------
 
     def forward(self, last: Phase | None = None) -> None:
-        """Go on through every step up to the end of a phase; None: to the end."""
+        """Go on through every step up to the end of a phase; None: to the end.
+
+        Raises:
+            StalePlanError: the databases know of a later session than this journal: it comes from an old export.
+        """
+        if self._stale:
+            raise StalePlanError(
+                f"run {self.run.run} went on elsewhere after this journal was written",
+                hint="Import the newest export of the other machine. If there is none: pgcutover rollback, "
+                "then BREAK-GLASS.md for what it names.",
+            )
         until = [s.name for s in self.plan.steps if s.phase == last][-1] if last else None
         self._runner().forward(until)
 
     def before_the_fence(self) -> None:
-        """Once a run: read what the fence will take away, and take the newest releases as known."""
-        if not self.notes.notes(PRIVILEGES):
-            found = read_inventory(self.world.source_server)
-            kept = Privileges(grants=found.grants, settings=found.settings, owner=found.owner)
-            self.notes.note(PRIVILEGES, asdict(kept))
-            self.watch.start()
+        """Right before it: read what the fence will take away, and take the newest releases as known."""
+        found = read_inventory(self.world.source_server)
+        kept = Privileges(grants=found.grants, settings=found.settings, owner=found.owner)
+        self.notes.note(PRIVILEGES, asdict(kept))
+        self.watch.start()
 
     def unfence_sql(self) -> tuple[str, ...]:
         """The statements that lower the fence by hand, for BREAK-GLASS.md; joined by line breaks, a script for psql."""
@@ -129,10 +143,21 @@ class RunSession:
     # -- going back -------------------------------------------------------------------------------------------------
 
     def back(self, outcome: Outcome = Outcome.RETURNED) -> tuple[str, ...]:
-        """Unwind everything but what made the target, close the run, and say where Heroku differs from before."""
+        """Unwind everything but what made the target, close the run, and say where Heroku differs from before.
+
+        Raises:
+            NotUndoneError: the application is not open as it was before; the run stays open.
+        """
         self._runner().unwind()
+        # A journal that is older than the world (an old export) does not know of the fence; its own record does.
         before = self.notes.notes(BEFORE)[0]
         left = difference(before, picture(self.world.heroku, list(before)))
+        closed = [line for line in left if " maintenance:" in line or " formation " in line or line.endswith("absent")]
+        if closed:
+            raise NotUndoneError(
+                f"Heroku is not as it was before: {'; '.join(closed)}",
+                hint="Set it by hand as BREAK-GLASS.md says, then run pgcutover rollback again.",
+            )
         drop_records(self.world.source_server)
         self._journal.close_run(self.run.run, outcome.value)
         return left
@@ -145,11 +170,16 @@ class RunSession:
         copier: Copier | None = self.world.__dict__.get("copier")
         if copier is None:
             return None
-        return read_progress(self.world.plain_target, self.run.run, self._chunks(copier))
+        return read_progress(self.world.plain_target, self.run.run, self._chunks)
 
-    @cache  # noqa: B019  (a session lives as long as its command)
-    def _chunks(self, copier: Copier) -> tuple[Chunk, ...]:
+    @cached_property
+    def _chunks(self) -> tuple[Chunk, ...]:
+        copier = self.world.copier
         return plan_chunks(copier.source.inventory(), target_version=copier.target.version())
+
+    def _fenced_with(self) -> Before | None:
+        """What the fence step recorded before it was raised."""
+        return before_of(self._journal.events(self.run.run), "fence")
 
     def _picture(self, key: str) -> dict[str, Json]:
         before = self.notes.notes(BEFORE)[0]
@@ -159,7 +189,9 @@ class RunSession:
         noted = self.notes.notes(PRIVILEGES)
         privileges = PRIVILEGES_TYPE.validate_python(noted[-1]) if noted else Privileges()
         steps = [step for _, step in phased_steps(self.plan.decisions, privileges)]
-        guards: Sequence[Any] = (Guards(plan=self.plan, claim=self.world.claim, watch=self.watch),)
+        guards: Sequence[Any] = (
+            Guards(plan=self.plan, claim=self.world.claim, watch=self.watch, fenced_with=self._fenced_with),
+        )
         return Runner(steps, self._journal, self.run.run, self.world, guards, self._listener)
 
 
@@ -177,10 +209,14 @@ def open_session(
         run, running_plan = _open_run(journal, records, plan, heroku)
         holder = f"{heroku.account_email() or getpass.getuser()} on {socket.gethostname()} pid {os.getpid()}"
         notes = RunNotes(journal=journal, run=run.run)
+        opened = len(notes.notes(OPENED))
+        notes.note(OPENED, {"by": holder})
         with RunWorld(config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder) as world:
             _ = world.claim
+            found_epoch: int | None = None
+            stale = found_epoch is not None and found_epoch > opened
             try:
-                yield RunSession(run, running_plan, journal, world, listener)
+                yield RunSession(run, running_plan, journal, world, listener, stale=stale)
             finally:
                 listener.close()
 

@@ -1,7 +1,8 @@
 """Which run holds a move: an advisory lock on the source, and a record on both databases whose epoch only grows.
 
 The lock keeps a second runner out. It does not stop the first one's transactions on the target when the lock is lost,
-so each of those begins with `cas_sql`, which finds no row once another epoch was taken (traps.md T3). It must not know
+so each of those begins with `cas_sql`, which finds no row once another epoch was taken (traps.md T3); what the fence
+and the gate write on the source and the target begins so, too. It must not know
 what a run does. The invariant: after a claim was taken, no transaction of an earlier epoch commits on the target.
 """
 
@@ -9,7 +10,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.edges.postgres import Connection, Server, query, watch
-from pgcutover.errors import RunnerConflictError, SourceError, UsageError
+from pgcutover.errors import FenceError, RunnerConflictError, SourceError, UsageError
 
 LOCK = sql.SQL("SELECT pg_try_advisory_lock(hashtextextended('pgcutover', 0))")
 STALE_TRANSACTIONS_END_S = 30
@@ -51,11 +52,20 @@ def read_records(server: Server) -> tuple[RunRecord, ...]:
         return _records(connection)
 
 
-def drop_records(server: Server) -> None:
-    """Remove all that is pgcutover's own from a database. Idempotent."""
+def drop_records(server: Server, *, even_fenced: bool = False) -> None:
+    """Remove all that is pgcutover's own from a database. Idempotent.
+
+    Raises:
+        FenceError: a fence stands there and only its record says how to lower it; `even_fenced` removes that, too.
+    """
     with server.session("record", autocommit=False) as connection:
         connection.read_only = False
         connection.execute(f"SET LOCAL lock_timeout = {DROP_WAIT_MS}")
+        if not even_fenced and _fenced(connection):
+            raise FenceError(
+                f"{server.side} {server.dsn} is fenced; its record is not removed before it is lowered",
+                hint="Run pgcutover rollback, or lower it by hand with what SELECT undo_sql FROM pgcutover.fence shows.",
+            )
         connection.execute("DROP SCHEMA IF EXISTS pgcutover CASCADE")
         connection.commit()
 
@@ -76,16 +86,35 @@ def ensure_records(connection: Connection) -> None:
 
 
 @contextmanager
-def writing(connection: Connection) -> Iterator[None]:
-    """A durable transaction that may write whatever the database's defaults say; the session is in autocommit."""
+def writing(connection: Connection, claim: str = "") -> Iterator[None]:
+    """A durable transaction that may write whatever the database's defaults say; the session is in autocommit.
+
+    Given `claim` (see `cas_sql`), it begins with that, and keeps every other epoch from being taken until it ends.
+
+    Raises:
+        RunnerConflictError: the run is not ours any more; nothing was written.
+    """
     connection.read_only = False
     try:
         with connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = on")
+            if claim:
+                _hold_claim(connection, claim)
             yield
     finally:
         if not connection.closed:
             connection.read_only = None
+
+
+def assert_ours(connection: Connection, claim: str) -> None:
+    """Return when the run is still ours, or when no claim is given; for what no transaction can hold back.
+
+    Raises:
+        RunnerConflictError: it is not.
+    """
+    if claim:
+        with writing(connection, claim):
+            pass
 
 
 def cas_sql(run_id: str, epoch: int) -> str:
@@ -106,9 +135,20 @@ def _checked(run_id: str) -> sql.Literal:
 class Claim:
     """A move that is ours. Made by `acquire`; given up by `release`, or by the process's death."""
 
-    def __init__(self, source: Server, connection: Connection, *, run_id: str, epoch: int, holder: str) -> None:
+    def __init__(
+        self,
+        source: Server,
+        connection: Connection,
+        *,
+        run_id: str,
+        epoch: int,
+        holder: str,
+        found_epoch: int | None = None,
+    ) -> None:
         self.run_id = run_id
         self.epoch = epoch
+        self.found_epoch = found_epoch
+        """The epoch that the source's record of this run had before we took it; None when it had no such record."""
         self._source = source
         self._holder = holder
         self._connection = connection

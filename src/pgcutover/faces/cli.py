@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from pgcutover.app.cutover import Cutover, OnFailure
 from pgcutover.app.first import write_config
@@ -20,6 +19,7 @@ from pgcutover.app.people import Confirmation, Question
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
 from pgcutover.faces import cli_lab, documents, live, render, report
+from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 
 BUG = 70
@@ -33,8 +33,8 @@ cli = typer.Typer(
 cli.add_typer(cli_lab.lab, name="lab")
 cli.command("demo")(cli_lab.demo)
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = console()
+err = console(stderr=True)
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.", metavar="FILE")]
 Environment = Annotated[str | None, typer.Option("--env", help="Environment; default: the only one.", metavar="NAME")]
@@ -117,7 +117,7 @@ def prepare(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Days ahead: make the target and a second attachment. Users notice nothing but one release."""
+    """Days ahead: make the target and a second attachment. Users notice nothing but a release or two."""
     with _cutover(config, env, json=json) as cutover:
         if dry_run:
             planned = cutover.read_plan(plan_file)

@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pgcutover.app import lab as use_cases
 from pgcutover.faces import documents, live, render, report
+from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 
 lab = typer.Typer(help="A world to practise in: real PostgreSQL, local Heroku and AWS APIs.", no_args_is_help=True)
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = console()
+err = console(stderr=True)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The lab's directory.", metavar="D")]
 Size = Annotated[str, typer.Option("--size", help="small (about 25 MB) or medium (about 300 MB).")]
@@ -63,7 +63,7 @@ def demo(
         speed=speed,
         back=back,
         listener=live.listener(err, json=False),
-        say=lambda text: err.print(f"\n[bold]{text}[/bold]"),
+        say=lambda text: err.print(f"\n{text}", style="bold"),
         write_report=report.html,
         break_glass=documents.break_glass,
     )

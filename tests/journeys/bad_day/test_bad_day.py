@@ -52,9 +52,8 @@ def _day(lab: Lab, works: Path) -> Day:
     with lab.running(*STOP, "--code", code) as run:
         _copy_and_meddle(lab, day, run)
         day.said["foreign release"] = run.ended(code=FOREIGN_RELEASE)
-    print(day.said["foreign release"].stderr)
     day.said["still foreign"] = lab.run(*STOP, code=FOREIGN_RELEASE)
-    lab.heroku("POST", "/_lab/faults", {"kind": "status", "path": "config-vars$", "method": "PATCH", "times": 2})
+    lab.heroku("POST", "/_lab/faults", {"kind": "status", "path": "config-vars$", "method": "PATCH"})
     lab.heroku("POST", "/_lab/faults", {"kind": "status", "path": "addon-attachments", "method": "DELETE"})
     accept = re.search(r"--accept-release (\S+?:v\d+)", day.said["foreign release"].stderr)
     assert accept
@@ -64,7 +63,7 @@ def _day(lab: Lab, works: Path) -> Day:
     day.facts["closed"] = lab.world()
     _verdicts(lab, day)
     works.touch()
-    day.said["moved"] = lab.run("migrate", "--yes")
+    day.said["moved"] = lab.run("migrate", "--yes", "--code", code)
     day.json["moved"] = lab.json("status")
     day.facts["ledger"] = lab.nothing_lost()
     day.said["back"] = lab.run("rollback", "--yes")
@@ -163,6 +162,12 @@ def test_stopped_means_closed(day: Day) -> None:
     assert {0} == {process["quantity"] for process in closed["formation"].values()}
     for way in ("pgcutover migrate", "pgcutover rollback"):
         assert way in day.said["smoke"].stderr
+
+
+def test_heroku_may_answer_503(day: Day) -> None:
+    """A change that Heroku did not take is tried again by itself."""
+    for step in ("detach", "switch"):
+        assert f"{step} (try 2)" in day.said["smoke"].stderr
 
 
 def test_verify_has_three_answers(day: Day) -> None:
