@@ -1,6 +1,9 @@
 """What is read from the catalogues, by an owner without superuser, on both versions."""
 
+import os
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import psycopg
@@ -204,6 +207,75 @@ def test_what_cannot_be_moved_or_fenced_is_named(database16: Fenced, case: str) 
         if case == "subscription":
             for statement in ("ALTER SUBSCRIPTION letters SET (slot_name = NONE)", "DROP SUBSCRIPTION letters"):
                 database16.run(statement)
+
+
+OTHERS = """
+CREATE TABLE mine (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text[]);
+CREATE VIEW seen AS SELECT 1 AS a;
+CREATE TYPE pair AS (a integer, b integer);
+CREATE TYPE span AS RANGE (subtype = float8);
+CREATE SEQUENCE counter;
+CREATE TEMPORARY TABLE passing (id integer);
+CREATE FUNCTION secret() RETURNS name LANGUAGE sql SECURITY DEFINER RETURN current_user;
+CREATE SCHEMA own;
+CREATE SCHEMA heroku_ext;
+CREATE SCHEMA _heroku;
+CREATE TABLE _heroku.cdc (id integer);
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC
+"""
+
+
+def owned(database: Fenced, statements: str) -> list[tuple[str, bool]]:
+    """What is said about owners after the second credential ran something. Its session stays open meanwhile."""
+    as_other = psycopg.connect(database.other.url().reveal(), autocommit=True)
+    with closing(as_other) as session:
+        for statement in statements.split(";"):
+            session.execute(statement)
+        found = read_inventory(database.server).blockers
+    return [(b.what, b.stops) for b in found if b.what.startswith("objects of ")]
+
+
+def test_what_a_second_credential_owns_stops_the_move(database: Fenced) -> None:
+    """It would become the application's; functions that run with their owner's rights are named first."""
+    other = database.other.user
+    assert [
+        (
+            "objects of a role other than the database's owner: "
+            f"SECURITY DEFINER function public.secret() of {other}, composite type public.pair of {other}, "
+            f"schema own of {other}, sequence public.counter of {other}, table public.mine of {other} and 2 more; "
+            "on the new server everything belongs to one",
+            True,
+        )
+    ] == owned(database, OTHERS)
+    database.run(f'REASSIGN OWNED BY "{other}" TO "{database.owner.user}"')
+    assert [] == owned(database, "SELECT 1")
+
+
+def test_what_a_former_credential_owns_is_told(database16: Fenced) -> None:
+    """Nobody logs in as it, so nobody loses anything; unless a function of it would gain rights."""
+    owner, other = database16.owner.user, database16.other.user
+    as_other = "CREATE TABLE mine (id integer); CREATE FUNCTION plain() RETURNS integer LANGUAGE sql RETURN 1"
+    assert [True] == [stops for _, stops in owned(database16, as_other)]
+    database16.run(f'GRANT "{other}" TO "{owner}"; ALTER ROLE "{other}" NOLOGIN')
+    try:
+        (found,) = [b for b in read_inventory(database16.server).blockers if b.what.startswith("objects of ")]
+        assert not found.stops
+        assert f"function public.plain() of {other}, table public.mine of {other};" in found.what
+        database16.run("ALTER FUNCTION plain() SECURITY DEFINER")
+        kinds = [b for b in read_inventory(database16.server).blockers if b.what.startswith("objects of ")]
+        assert [True, False] == [b.stops for b in kinds]
+    finally:
+        database16.run(f'ALTER ROLE "{other}" LOGIN')
+
+
+def test_a_session_notices_a_network_that_was_cut(database16: Fenced) -> None:
+    """Within a minute and a half, whether it waits for an answer or for what it sent to arrive."""
+    with (
+        database16.server.session("survey") as session,
+        closing(socket.socket(fileno=os.dup(session.fileno()))) as found,
+    ):
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        assert (60, 10, 6, 90_000) == tuple(found.getsockopt(socket.IPPROTO_TCP, option) for option in options)
 
 
 def test_a_prepared_transaction_and_an_invalid_index(database16: Fenced) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fenced_database import DyingServer, Fenced, fenced_database
 from pgcutover.edges.fence_state import undo_sql
-from pgcutover.edges.fencing import HeldSource
+from pgcutover.edges.fencing import HeldSource, lower_stored_fence
 from pgcutover.errors import FenceError, SourceError
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.clusters import Cluster
@@ -231,24 +231,134 @@ def test_it_holds_when_its_process_dies(database: Fenced, held: HeldSource) -> N
         session.execute("DELETE FROM items")
     heir = HeldSource(database.server)
     try:
-        heir.keep_fence()
+        heir.keep_fence(recorded)
         assert heir.fence_status(recorded).locked
-        heir.keep_fence()
+        heir.keep_fence(recorded)
         with database.superuser() as session, pytest.raises(psycopg.errors.LockNotAvailable):
             session.execute("SET lock_timeout = 50; DELETE FROM items")
     finally:
         heir.close()
 
 
-def test_keeping_a_fence_that_was_never_raised_does_nothing(database16: Fenced, held16: HeldSource) -> None:
-    """Only a fence that stands is locked again."""
+def test_a_fence_that_does_not_stand_is_not_kept(database16: Fenced, held16: HeldSource) -> None:
+    """Never raised, or lowered: it is said, and nothing is touched."""
     before = database16.state()
-    held16.keep_fence()
     recorded = held16.read_fence()
+    with pytest.raises(FenceError, match="does not stand any more: its record on the source is gone"):
+        held16.keep_fence(recorded)
     held16.raise_fence(recorded)
     held16.lower_fence(recorded)
-    held16.keep_fence()
+    with pytest.raises(FenceError, match="does not stand any more"):
+        held16.keep_fence(recorded)
     assert before == database16.state()
+
+
+@pytest.mark.parametrize(
+    ("breach", "told"),
+    [
+        ("UPDATE pgcutover.fence SET raised_at = NULL", "sessions from before the fence were not all ended"),
+        ("GRANT INSERT ON items TO PUBLIC", "PUBLIC has INSERT on table public.items"),
+        ('ALTER DATABASE "{database}" RESET default_transaction_read_only', "new sessions may write by default"),
+        ("DROP TABLE child", "recorded and gone: public.child"),
+    ],
+)
+def test_a_breach_stops_whoever_would_keep_it(database16: Fenced, held16: HeldSource, breach: str, told: str) -> None:
+    """It is named, and not mended in silence: rows may have come through it that were never copied."""
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    database16.run(breach.replace("{database}", database16.owner.database))
+    opened = database16.state()
+    with pytest.raises(FenceError, match=f"does not stand any more: .*{told}") as error:
+        held16.keep_fence(recorded)
+    assert "pgcutover rollback" in error.value.hint
+    assert opened == database16.state()
+    assert not held16.fence_status(recorded).locked
+
+
+def test_a_breach_stops_it_under_the_locks_too(database16: Fenced, held16: HeldSource) -> None:
+    """That our locks stand proves nothing of what was granted."""
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    database16.run("GRANT CREATE ON SCHEMA billing TO PUBLIC")
+    with pytest.raises(FenceError, match="PUBLIC has CREATE on schema billing"):
+        held16.keep_fence(recorded)
+
+
+def test_a_fence_opened_by_hand_is_not_closed_again(database16: Fenced, held16: HeldSource) -> None:
+    """After the SQL that is kept for a person was run, a run that goes on is stopped and the application is not."""
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+        session.execute(database16.one("SELECT undo_sql FROM pgcutover.fence"))
+    with impatient(database16.owner) as session:
+        with pytest.raises(FenceError, match="does not stand any more"):
+            held16.keep_fence(recorded)
+        session.execute("INSERT INTO items (name) VALUES ('after')")
+    assert 201 == database16.one("SELECT count(*) FROM items")
+
+
+def test_another_server_is_no_fence(database16: Fenced, held16: HeldSource) -> None:
+    """After a failover what the new leader has need not be what was copied (T9); going back still works."""
+    before = database16.state()
+    recorded = held16.read_fence()
+    identifier, timeline = str(recorded["server"]).split("/")
+    held16.raise_fence(recorded)
+    with pytest.raises(FenceError, match="failed over or was replaced"):
+        held16.keep_fence({**recorded, "server": f"{identifier}/{int(timeline, 16) + 1:08X}"})
+    held16.lower_fence(recorded)
+    assert before == database16.state()
+
+
+def test_the_moment_is_kept_while_the_fence_stands(database16: Fenced, held16: HeldSource) -> None:
+    """Killed anywhere in raising once more, a fence that stood is found standing."""
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    statement, died = 0, True
+    while died:
+        statement += 6
+        died = died_while(database16, statement, recorded, HeldSource.raise_fence)
+        assert () == held16.fence_status(recorded).leaks, f"after death at statement {statement}"
+    held16.keep_fence(recorded)
+
+
+def test_the_moment_of_a_fence_that_fell_is_forgotten(database16: Fenced, held16: HeldSource) -> None:
+    """Raised again after a breach and killed before its proof, it is not taken for the one that stood before."""
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    database16.run("GRANT DELETE ON items TO " + database16.other.user)
+    with psycopg.connect(database16.owner.url().reveal()) as session:
+        session.execute("SELECT 1")
+        statement = 0
+        while database16.one("SELECT raised_at IS NOT NULL FROM pgcutover.fence"):
+            statement += 6
+            assert died_while(database16, statement, recorded, HeldSource.raise_fence)
+    with pytest.raises(FenceError, match="does not stand any more"):
+        held16.keep_fence(recorded)
+
+
+def test_a_stored_fence_is_lowered_without_a_journal(database16: Fenced, held16: HeldSource) -> None:
+    """What the source itself recorded is enough; where there is no fence nothing is done."""
+    before = database16.state()
+    assert not lower_stored_fence(database16.server)
+    held16.raise_fence(held16.read_fence())
+    held16.close()
+    assert lower_stored_fence(database16.server)
+    assert before == database16.state()
+    assert not lower_stored_fence(database16.server)
+
+
+def test_a_table_that_is_gone_is_a_leak(database16: Fenced, held16: HeldSource) -> None:
+    """An owner may still drop once the locks are gone; what was copied of that table has no original any more."""
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    with impatient(database16.owner) as session:
+        session.execute("DROP TABLE \"Odd 'name'\"")
+    assert ("recorded and gone: public.Odd 'name'",) == held16.fence_status(recorded).leaks
 
 
 def test_locks_of_a_dead_process_do_not_block_going_back(database16: Fenced, held16: HeldSource) -> None:
@@ -257,7 +367,7 @@ def test_locks_of_a_dead_process_do_not_block_going_back(database16: Fenced, hel
     recorded = held16.read_fence()
     held16.raise_fence(recorded)
     held16.close()
-    held16.keep_fence()
+    held16.keep_fence(recorded)
     heir = HeldSource(database16.server)
     heir.lower_fence(recorded)
     assert before == database16.state()

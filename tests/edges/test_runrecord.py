@@ -9,7 +9,7 @@ import pytest
 from fenced_database import Fenced, fenced_database
 from pgcutover.edges.fencing import HeldSource
 from pgcutover.edges.runrecord import Claim, cas_sql, drop_records, read_records
-from pgcutover.errors import RunnerConflictError, UsageError
+from pgcutover.errors import FenceError, RunnerConflictError, UsageError
 from pgcutover.lab.clusters import Cluster
 
 
@@ -124,9 +124,59 @@ def test_it_works_on_a_fenced_source(source: Fenced) -> None:
     assert first.epoch + 1 == second.epoch
     second.release()
     held.close()
-    drop_records(source.server)
+    drop_records(source.server, even_fenced=True)
     assert () == read_records(source.server)
     drop_records(source.server)
+
+
+def test_the_record_of_a_fence_that_stands_is_not_removed(source: Fenced) -> None:
+    """It alone says what to put back; once the fence is lowered everything of ours may go."""
+    held = HeldSource(source.server)
+    recorded = held.read_fence()
+    held.raise_fence(recorded)
+    with pytest.raises(FenceError, match="is fenced"):
+        drop_records(source.server)
+    assert () == held.fence_status(recorded).leaks
+    held.lower_fence(recorded)
+    drop_records(source.server)
+    assert not source.one("SELECT to_regnamespace('pgcutover') IS NOT NULL")
+
+
+def test_the_epoch_found_is_told(source: Fenced) -> None:
+    """A run that the source does not know, and one that it does; another run's epoch is not mistaken for it."""
+    for run, found in (("run-1", None), ("run-1", 1), ("run-2", None), ("run-1", 2)):
+        claim = acquire(source, run=run)
+        claim.release()
+        assert found == claim.found_epoch
+
+
+def test_a_journal_that_is_refused_takes_nothing(source: Fenced) -> None:
+    """It is judged by the epoch under the lock; after a refusal record and lock are as they were."""
+    acquire(source).release()
+
+    def too_old(found: int | None) -> None:
+        assert 1 == found
+        raise UsageError("this journal is older than the run", hint="")
+
+    with pytest.raises(UsageError, match="older"):
+        Claim.acquire(source.server, None, run_id="run-1", holder="bob", judge=too_old)
+    assert [(1, "ann@laptop")] == [(r.epoch, r.holder) for r in read_records(source.server)]
+    acquire(source).release()
+
+
+def test_a_kept_target_that_knows_higher_epochs_can_be_taken(source: Fenced, target: Fenced) -> None:
+    """A new run whose source forgot the earlier ones is the one that may write."""
+    for _ in range(3):
+        old = acquire(source, target)
+        old.release()
+    drop_records(source.server)
+    new = acquire(source, run="run-2")
+    new.take_target(target.target)
+    assert new.epoch < old.epoch
+    with target.target.session("test") as session:
+        assert [(new.epoch,)] == session.execute(cas_sql("run-2", new.epoch)).fetchall()
+        assert [] == session.execute(cas_sql("run-1", old.epoch)).fetchall()
+    new.release()
 
 
 def test_the_lock_does_not_wait_for_a_dead_machine(source: Fenced) -> None:

@@ -77,9 +77,9 @@ class Watched:
             time.sleep(POLL_S)
         return True
 
-    def begun(self, step: str) -> bool:
+    def begun(self, step: str) -> None:
         """Wait until the step has begun."""
-        return self.until(rf"(?m)^\S+ {re.escape(step)}: ")
+        assert self.until(rf"(?m)^\S+ {re.escape(step)}( \(try \d+\))?: "), f"{step} never began:\n{self.errors}"
 
     def kill(self) -> None:
         """As a power cut: the process and all it started, at once."""
@@ -239,7 +239,7 @@ class Lab:
         assert answer.is_success, (path, answer.text)
         return answer.json()
 
-    def aws(self, service: str) -> Any:
+    def aws(self, service: str, *, region: str = "") -> Any:
         """A boto3 client of the local AWS; the caller closes it."""
         import boto3
 
@@ -249,7 +249,7 @@ class Lab:
             endpoint_url=found["AWS_ENDPOINT_URL"],
             aws_access_key_id=found["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
-            region_name=found["AWS_DEFAULT_REGION"],
+            region_name=region or found["AWS_DEFAULT_REGION"],
         )
 
     # -- databases --------------------------------------------------------------------------------------------------

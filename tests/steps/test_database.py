@@ -12,9 +12,12 @@ import pytest
 from psycopg import sql
 
 import rds_world
+from pgcutover.edges.gate import Gate
+from pgcutover.edges.postgres import Server
+from pgcutover.edges.roles import ensure_role
 from pgcutover.edges.target import _ordered
 from pgcutover.errors import RefusedError, TargetError, TargetNotEmptyError
-from pgcutover.facts.names import Dsn
+from pgcutover.facts.names import Dsn, Secret
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Verdict
 from pgcutover.steps.database import MakeDatabase
@@ -190,6 +193,51 @@ def test_pgcutovers_own_schema_and_extensions_do_not_make_it_unempty(world: RdsW
     found = world.admin.database(target.database)
     assert found is not None
     assert () == found.objects
+
+
+def test_the_application_may_end_sessions_of_credentials_and_of_the_master(world: RdsWorld, target: TargetPlan) -> None:
+    """A forgotten session of either does not hold up the closing, nor the reading when the move goes back."""
+    do(world, target)
+    gate = Gate(Server(dsn=world.access.app(), side="target", settings={"default_transaction_read_only": "off"}))
+    for dsn in (world.access.credential(target.credentials[0]), world.access.master(target.database)):
+        with world.connect(dsn) as session, gate.quiet() as unlocked:
+            with pytest.raises(psycopg.OperationalError):
+                session.execute("SELECT 1")
+            assert () == unlocked
+    may = "SELECT pg_has_role(%s, 'pg_signal_backend', 'MEMBER')"
+    with world.connect(world.access.app()) as session:
+        assert (False,) == session.execute(may, [target.credentials[0]]).fetchone()
+
+
+def test_a_role_that_may_not_end_sessions_is_given_the_right(world: RdsWorld, target: TargetPlan) -> None:
+    """One made by an earlier version: the step is half done, and doing it again completes it."""
+    step = MakeDatabase(target=target)
+    before = step.observe(world)
+    step.do(world, before)
+    with world.connect(world.access.master()) as session:
+        session.execute(sql.SQL("REVOKE pg_signal_backend FROM {}").format(sql.Identifier(target.app_role)))
+    found = step.verify(world, before)
+    assert (Verdict.PARTIAL, f"{target.app_role} may not end sessions of others") == (found.verdict, found.detail)
+    step.do(world, before)
+    assert Verdict.WHOLE == step.verify(world, before).verdict
+
+
+def test_a_master_that_may_not_grant_the_right_is_said(world: RdsWorld, target: TargetPlan) -> None:
+    """With what is missing, and whom to ask; nothing is half made."""
+    maker = f"{target.app_role}_maker"
+    with world.connect(world.access.master()) as session:
+        name = sql.Identifier(maker)
+        session.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD 'maker'").format(name))
+    weak = dataclasses.replace(world.access.master(), user=maker, password=Secret("maker"))
+    try:
+        with (
+            Server(dsn=weak, side="target").session("roles") as session,
+            pytest.raises(TargetError, match=r"_maker may not grant pg_monitor and pg_signal_backend to .*_app"),
+        ):
+            ensure_role(session, target.app_role, Secret("x" * 20), target.owned_by, ends_sessions=True)
+        assert world.admin.role(target.app_role) is None
+    finally:
+        world.admin.drop_role(maker)
 
 
 def test_a_role_of_somebody_elses_is_refused_and_keeps_its_password(world: RdsWorld, target: TargetPlan) -> None:

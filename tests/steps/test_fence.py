@@ -106,6 +106,6 @@ def test_two_holders_do_not_fight(world: TwoDatabases, old: Fenced) -> None:
     heir = HeldSource(old.server)
     heir.raise_fence(before)
     assert heir.fence_status(before).locked
-    world.source.keep_fence()
+    world.source.keep_fence(before)
     assert world.source.fence_status(before).locked
     heir.close()

@@ -1,18 +1,23 @@
 """The steps that prove the new database, open it, and close it again when the move goes back."""
 
+import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import psycopg
 import pytest
 
 from fenced_database import Fenced, Noted, TwoDatabases, fenced_database, two_databases
+from pgcutover.edges import export
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.gate import Gate
 from pgcutover.errors import CopyError, TargetError
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
+from pgcutover.steps.fence import Fence
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED, OpenTarget
 from pgcutover.steps.verify import Verify
@@ -125,13 +130,82 @@ def test_sessions_of_others_end_when_it_closes(world: TwoDatabases, new: Fenced)
     assert 0 == new.one("SELECT count(*) FROM b")
 
 
-def test_a_table_of_another_owner_stops_the_reading(world: TwoDatabases, new: Fenced) -> None:
-    """It could not be locked, so the difference would not be of one state: the error names it."""
-    new.run("CREATE TABLE public.strange (id integer)")
+def test_a_table_of_another_role_does_not_hold_up_who_goes_back(
+    world: TwoDatabases, new: Fenced, tmp_path: Path
+) -> None:
+    """What cannot be locked or read is named, in the note and in the manifest; the rest is locked and exported."""
+    before = Fence().observe(world)
+    Fence().do(world, before)
+    OpenTarget().do(world, {})
+    run(new, WRITE)
+    new.run(
+        "CREATE TABLE public.hidden (id integer); INSERT INTO hidden VALUES (1); CREATE TABLE public.shown (id integer);"
+        f'GRANT SELECT ON shown TO "{new.owner.user}"; INSERT INTO shown VALUES (1);'
+        f"CREATE TABLE public.lent (id integer); INSERT INTO lent VALUES (1);"
+        f'GRANT SELECT, TRUNCATE ON lent TO "{new.owner.user}"; CREATE SCHEMA secret; CREATE TABLE secret.s (id serial)'
+    )
     world.notes.note(LIFTED, {})
-    with pytest.raises(TargetError, match=r"public\.strange"):
+    with world.target.quiet() as unlocked, new.superuser() as session:
+        session.execute("SET lock_timeout = 50")
+        for table in ("a", "lent"):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                session.execute(f"TRUNCATE {table}")
+    not_locked = [
+        f"table {t} could not be locked while it was read" for t in ("public.hidden", "public.shown", "secret.s")
+    ]
+    assert not_locked == list(unlocked)
+    OpenTarget().undo(world, {})
+    noted = world.notes.notes(SALVAGED)[-1]
+    assert {"public.b": 1, "public.lent": 1, "public.shown": 1} == {t["table"]: t["inserted"] for t in noted["tables"]}
+    assert not_locked == noted["fence_leaks"][:3]
+    unread = ("table public.hidden could not be exported: ", "table secret.s could not be exported: ")
+    assert unread == tuple(d[: len(u)] for d, u in zip(noted["fence_leaks"][3:], unread, strict=True))
+    manifest = json.loads((tmp_path / "salvaged" / "manifest.json").read_text())
+    assert ["table public.hidden", "table secret.s"] == [text.split(":")[0] for text in manifest["not_exported"]]
+    assert {t["file"] for t in manifest["tables"]} == {f.name for f in (tmp_path / "salvaged").glob("*.jsonl")}
+
+
+def test_a_table_of_ours_in_a_schema_that_is_not_is_named_too(world: TwoDatabases, new: Fenced) -> None:
+    """One table that the server will not let us lock does not unlock the others, nor does one that lacks a privilege."""
+    new.run(
+        f'CREATE SCHEMA secret; CREATE TABLE secret.ours (id integer); ALTER TABLE secret.ours OWNER TO "{new.owner.user}"'
+    )
+    run(new, f'REVOKE ALL ON a FROM "{new.owner.user}"')
+    with world.target.quiet() as unlocked, new.superuser() as session:
+        session.execute("SET lock_timeout = 50")
+        for table in ("a", "b"):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                session.execute(f"TRUNCATE {table}")
+    assert ("table secret.ours could not be locked while it was read",) == unlocked
+
+
+def test_rows_that_a_server_will_not_give_cost_their_table_alone(world: TwoDatabases, new: Fenced) -> None:
+    """The other tables' rows are exported, and going back goes on."""
+    OpenTarget().do(world, {})
+    run(new, f"{WRITE}; ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY")
+    OpenTarget().undo(world, {})
+    ((_, noted),) = world.notes.kept
+    assert ["public.b"] == [t["table"] for t in noted["tables"]]
+    assert "table public.a could not be exported: " in noted["fence_leaks"][-1]
+    assert "row-level security" in noted["fence_leaks"][-1]
+
+
+def test_a_server_that_goes_away_is_no_fault_of_one_table(
+    world: TwoDatabases, new: Fenced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the lift nobody goes back without a word about what was not exported."""
+    world.notes.note(LIFTED, {})
+    run(new, WRITE)
+    written = export._file
+
+    def cut(path: Path) -> AbstractContextManager[TextIO]:
+        new.run(f'ALTER ROLE "{new.owner.user}" CONNECTION LIMIT 0')
+        return written(path)
+
+    monkeypatch.setattr(export, "_file", cut)
+    with pytest.raises(TargetError, match="too many connections"):
         OpenTarget().undo(world, {})
-    assert world.target.status().closed
+    assert () == world.notes.notes(SALVAGED)
 
 
 def test_a_new_database_that_is_gone_does_not_keep_the_application_closed(

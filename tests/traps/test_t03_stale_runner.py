@@ -1,12 +1,15 @@
-"""T3: a runner that lost the move cannot change the target any more, whatever it still has open."""
+"""T3: a runner that lost the move cannot change source or target any more, whatever it still has open."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
+from pgcutover.edges.fencing import HeldSource, lower_stored_fence
+from pgcutover.edges.gate import Gate
 from pgcutover.edges.runrecord import Claim, cas_sql
+from pgcutover.errors import RunnerConflictError
 from pgcutover.lab.clusters import Cluster
 
 WRITE = "INSERT INTO public.rounds VALUES ('stale')"
@@ -68,3 +71,82 @@ def test_a_transaction_that_is_ours_keeps_the_record(source: Fenced, target: Fen
             other.execute("SET lock_timeout = 100; UPDATE pgcutover.run SET epoch = epoch + 1")
     assert 1 == target.one("SELECT count(*) FROM public.rounds")
     claim.release()
+
+
+@pytest.mark.parametrize("run", ["run-1", "run-2"])
+def test_a_stale_runner_neither_lowers_nor_raises_the_fence(source: Fenced, run: str) -> None:
+    """Nor does it break the locks of the one that took over, under the same name or another; that one goes back."""
+    before = source.state()
+    stale = Claim.acquire(source.server, None, run_id="run-1", holder="ann")
+    old = HeldSource(source.server, cas_sql("run-1", stale.epoch))
+    recorded = old.read_fence()
+    old.raise_fence(recorded)
+    old.close()
+    lose(source, stale)
+    fresh = Claim.acquire(source.server, None, run_id=run, holder="bob")
+    new = HeldSource(source.server, cas_sql(run, fresh.epoch))
+    new.keep_fence(recorded)
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: old.raise_fence(recorded),
+        lambda: old.keep_fence(recorded),
+        lambda: old.lower_fence(recorded),
+        lambda: lower_stored_fence(source.server, cas_sql("run-1", stale.epoch)),
+    )
+    for act in acts:
+        with pytest.raises(RunnerConflictError, match="not ours any more"):
+            act()
+        assert new.fence_status(recorded).locked
+    assert () == new.fence_status(recorded).leaks
+    new.lower_fence(recorded)
+    assert before == source.state()
+    fresh.release()
+    stale.release()
+
+
+def test_a_stale_runner_neither_opens_nor_closes_the_target(source: Fenced, target: Fenced) -> None:
+    """Whichever way the one that took over left it, it stays."""
+    stale = Claim.acquire(source.server, target.target, run_id="run-1", holder="ann")
+    old = Gate(target.target, cas_sql("run-1", stale.epoch))
+    old.close()
+    lose(source, stale)
+    fresh = Claim.acquire(source.server, target.target, run_id="run-1", holder="bob")
+    new = Gate(target.target, cas_sql("run-1", fresh.epoch))
+    for closed in (True, False):
+        for act in (old.open, old.close):
+            with pytest.raises(RunnerConflictError, match="not ours any more"):
+                act()
+            assert closed == new.status().closed
+        new.open()
+    fresh.release()
+    stale.release()
+
+
+def test_a_move_whose_record_was_removed_is_nobodys(source: Fenced) -> None:
+    """After a person removed all that is ours, no old runner fences the database again or makes a record there."""
+    stale = Claim.acquire(source.server, None, run_id="run-1", holder="ann")
+    old = HeldSource(source.server, cas_sql("run-1", stale.epoch))
+    recorded = old.read_fence()
+    source.run("DROP SCHEMA pgcutover CASCADE")
+    before = source.state()
+    with pytest.raises(RunnerConflictError, match="not ours any more"):
+        old.raise_fence(recorded)
+    assert before == source.state()
+    assert not source.one("SELECT to_regnamespace('pgcutover') IS NOT NULL")
+    stale.release()
+
+
+def test_another_run_ends_what_an_earlier_one_had_begun(source: Fenced, target: Fenced) -> None:
+    """A transaction let in under one run's name does not commit once another run took the target."""
+    stale = Claim.acquire(source.server, target.target, run_id="run-1", holder="ann")
+    with psycopg.connect(target.owner.url().reveal()) as session:
+        session.execute(cas_sql("run-1", stale.epoch))
+        session.execute(WRITE)
+        lose(source, stale)
+        fresh = Claim.acquire(source.server, target.target, run_id="run-2", holder="bob")
+        with pytest.raises(psycopg.OperationalError):
+            session.commit()
+    with target.target.session("copy") as again:
+        assert [] == again.execute(cas_sql("run-1", stale.epoch)).fetchall()
+    assert 0 == target.one("SELECT count(*) FROM public.rounds")
+    fresh.release()
+    stale.release()

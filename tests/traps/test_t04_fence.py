@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -121,6 +122,11 @@ def test_a_session_that_was_still_starting_cannot_write(database: Fenced) -> Non
                 session[0].execute("DELETE FROM items")
             named = source.fence_status(recorded).older_clients
             assert [database.owner.user] == [client.user for client in named]
+            assert () == source.settle(recorded).leaks
+            with pytest.raises(psycopg.OperationalError):
+                session[0].execute("SELECT 1")
+            source.keep_fence(recorded)
+            source.close()
     assert 200 == database.one("SELECT count(*) FROM items")
 
 
@@ -161,3 +167,69 @@ def stalled_login(dsn: Dsn) -> Iterator[tuple[Dsn, threading.Event]]:
             go_on.set()
             stop.set()
             thread.join()
+
+
+def test_slow_logins_do_not_make_it_fail(database: Fenced) -> None:
+    """Clients that were logging in while it was raised, and show up later, are ended; they are no reason to go back."""
+    source = HeldSource(database.server)
+    recorded = source.read_fence()
+    with slow_clients(database.owner) as came:
+        for _ in range(6):
+            source.raise_fence(recorded)
+            assert () == source.settle(recorded).leaks
+            source.keep_fence(recorded)
+            assert () == source.leaks()
+            source.lower_fence(recorded)
+            time.sleep(0.1)
+        assert came()
+
+
+@contextmanager
+def slow_clients(dsn: Dsn) -> Iterator[Callable[[], int]]:
+    """Clients that log in over a slow line again and again, and how often they did."""
+    stop, logins = threading.Event(), list[int]()
+
+    def carry(here: socket.socket, there: socket.socket) -> None:
+        with suppress(OSError):
+            while data := here.recv(65536):
+                time.sleep(0.06)
+                there.sendall(data)
+        for side in (here, there):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+    def serve(listener: socket.socket) -> None:
+        carriers = []
+        with ExitStack() as open_sockets:
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    client = open_sockets.enter_context(listener.accept()[0])
+                    client.settimeout(None)
+                    server = open_sockets.enter_context(socket.create_connection((dsn.host, dsn.port)))
+                    for pair in ((client, server), (server, client)):
+                        carriers.append(threading.Thread(target=carry, args=pair))
+                        carriers[-1].start()
+            for carrier in carriers:
+                carrier.join()
+
+    def visit(slow: Dsn) -> None:
+        while not stop.is_set():
+            with suppress(psycopg.Error), psycopg.connect(slow.url().reveal(), autocommit=True) as session:
+                logins.append(1)
+                session.execute("SELECT 1")
+                stop.wait(0.3)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+        slow = replace(dsn, port=listener.getsockname()[1])
+        threads = [threading.Thread(target=visit, args=(slow,)) for _ in range(8)]
+        threads.append(threading.Thread(target=serve, args=(listener,)))
+        for thread in threads:
+            thread.start()
+        try:
+            time.sleep(0.7)
+            yield lambda: len(logins)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()

@@ -10,6 +10,7 @@ from pgcutover.app.records import Records
 from pgcutover.app.world import RunWorld
 from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
+from pgcutover.edges.fencing import HeldSource
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.errors import AwsError, SourceError, TargetError
@@ -52,7 +53,8 @@ def compare_now(config: Config, records: Records, run: Run, *, heroku: HerokuCli
         with RunWorld(config, plan, run.run, heroku=heroku, aws=aws, notes=notes, holder="verify") as world:
             try:
                 proof = world.proof.compare()
-                leaks = world.source.leaks() if lifted else ()
+                # Only looked at: to claim the run is not for who only compares.
+                leaks = HeldSource(world.source_server).leaks() if lifted else ()
             except (SourceError, TargetError, AwsError) as error:
                 return _could_not(str(error))
     if leaks:

@@ -279,7 +279,7 @@ class Cutover:
             source, target = session.plan.decisions.source, session.plan.decisions.target
             undo = self._records.write(self._config.state / "unfence.sql", "\n".join(session.unfence_sql()))
             drop_records(session.world.target_server)
-            drop_records(session.world.source_server)
+            drop_records(session.world.source_server, even_fenced=True)
             session.world.vault.forget("config/")
             session.close(Outcome.RETIRED)
         return Retired(

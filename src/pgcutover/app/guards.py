@@ -101,7 +101,7 @@ class Guards:
         if opened:
             raise FenceError(f"somebody opened {', '.join(opened)} in the middle of the move", hint=OPENED_HINT)
         if self._after(step, "fence"):
-            world.source.keep_fence()
+            world.source.keep_fence(self.fenced_with() or {})
 
     def _after(self, step: str, other: str) -> bool:
         names: Sequence[str] = [s.name for s in self.plan.steps]

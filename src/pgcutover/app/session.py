@@ -23,6 +23,7 @@ from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
 from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.fence_state import undo_sql
+from pgcutover.edges.fencing import lower_stored_fence
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.progress import CopyProgress, read_progress
@@ -150,6 +151,7 @@ class RunSession:
         """
         self._runner().unwind()
         # A journal that is older than the world (an old export) does not know of the fence; its own record does.
+        lower_stored_fence(self.world.source_server)
         before = self.notes.notes(BEFORE)[0]
         left = difference(before, picture(self.world.heroku, list(before)))
         closed = [line for line in left if " maintenance:" in line or " formation " in line or line.endswith("absent")]
@@ -212,8 +214,7 @@ def open_session(
         opened = len(notes.notes(OPENED))
         notes.note(OPENED, {"by": holder})
         with RunWorld(config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder) as world:
-            _ = world.claim
-            found_epoch: int | None = None
+            found_epoch = world.claim.found_epoch
             stale = found_epoch is not None and found_epoch > opened
             try:
                 yield RunSession(run, running_plan, journal, world, listener, stale=stale)

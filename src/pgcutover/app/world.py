@@ -66,7 +66,7 @@ class RunWorld:
 
     @cached_property
     def source(self) -> HeldSource:
-        held = HeldSource(self.source_server)
+        held = HeldSource(self.source_server, claim_sql=cas_sql(self.run, self.claim.epoch))
         self._exits.callback(held.close)
         return held
 
@@ -122,7 +122,7 @@ class RunWorld:
 
     @cached_property
     def target(self) -> Gate:
-        return Gate(self.target_server)
+        return Gate(self.target_server, claim_sql=cas_sql(self.run, self.claim.epoch))
 
     @cached_property
     def proof(self) -> ContentProof:

@@ -21,6 +21,7 @@ class Phrase:
     what: str
     hint: str
     stops: bool = True
+    shown: int = NAMES_SHOWN
 
 
 PHRASES: Mapping[str, Phrase] = {
@@ -39,6 +40,18 @@ PHRASES: Mapping[str, Phrase] = {
     "unreadable": Phrase(
         what="the role may not read {names}",
         hint="GRANT SELECT on it (and USAGE on its schema) to the role that pgcutover logs in as.",
+    ),
+    "others_own": Phrase(
+        what="objects of a role other than the database's owner: {names}; on the new server everything belongs to one",
+        hint="Before the move, as a member of both: REASSIGN OWNED BY role TO owner (or ALTER … OWNER TO); "
+        "a SECURITY DEFINER function or a view then has the owner's rights, so look at what those do first.",
+        shown=5,
+    ),
+    "former_owners": Phrase(
+        what="objects of roles that nobody logs in as: {names}; on the new server they belong to the application's",
+        hint="Credentials that were rotated leave such roles behind; REASSIGN OWNED BY role TO owner tidies up.",
+        stops=False,
+        shown=5,
     ),
     "foreign_tables": Phrase(
         what="foreign tables {names}: only their definitions move, their rows stay where they are",
@@ -101,17 +114,22 @@ PHRASES: Mapping[str, Phrase] = {
 def read_blockers(connection: Connection) -> tuple[Blocker, ...]:
     """Blockers by kind, those that stop the move first."""
     names: defaultdict[str, list[str]] = defaultdict(list)
-    parts = {"schemas": query("inventory_schemas"), "bypassing": query("inventory_bypassing_roles")}
+    schemas = query("inventory_schemas")
+    parts = {
+        "schemas": schemas,
+        "bypassing": query("inventory_bypassing_roles"),
+        "owners": query("inventory_owners").format(schemas=schemas),
+    }
     for kind, name in connection.execute(query("inventory_blockers").format(**parts)):
         names[kind].append(name)
     names["extension_rows"] += _extension_rows(connection)
-    found = [_blocker(phrase, names[kind]) for kind, phrase in PHRASES.items() if names[kind]]
+    found = [_blocker(phrase, sorted(names[kind])) for kind, phrase in PHRASES.items() if names[kind]]
     return tuple(sorted(found, key=lambda blocker: not blocker.stops))
 
 
 def _blocker(phrase: Phrase, names: Sequence[str]) -> Blocker:
-    shown = ", ".join(names[:NAMES_SHOWN])
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    shown = ", ".join(names[: phrase.shown])
+    more = f" and {len(names) - phrase.shown} more" if len(names) > phrase.shown else ""
     return Blocker(what=phrase.what.format(names=shown + more), hint=phrase.hint, stops=phrase.stops)
 
 

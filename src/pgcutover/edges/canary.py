@@ -1,10 +1,11 @@
 """A canary for the definitions: dump those of the live source, restore them into a scratch database, drop that again.
 
-Done days ahead: what pg_dump writes and the target refuses (traps.md T17) would otherwise show inside the fence.
+Done days ahead: what pg_dump writes and the target refuses (traps.md T17), and what a restore prints otherwise than the
+source, would otherwise show inside the fence.
 It must not touch the real database. Invariant: only a database that bears the canary's name and our mark is dropped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +13,21 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.edges.archive import fit_tools
+from pgcutover.edges.content import definition_differences
 from pgcutover.edges.copysource import CopySource
+from pgcutover.edges.definitions import Definitions, object_definitions
 from pgcutover.edges.pgtools import canary, dump_schema, read_toc
 from pgcutover.edges.postgres import Server
-from pgcutover.errors import RefusedError
+from pgcutover.errors import RefusedError, SourceError, ToolError
 from pgcutover.facts.names import Dsn
+from pgcutover.facts.proof import DefinitionDifference, Flight
 from pgcutover.facts.rds import DatabaseFacts, DatabaseSpec
+from pgcutover.planning.clients import Chosen
 from pgcutover.planning.definitions import sift
 
 SUFFIX = "_canary"
+DUMPS = 3
+NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,30 +47,48 @@ class Canary:
     def name(self) -> str:
         return f"{self.spec.name[: 63 - len(SUFFIX)]}{SUFFIX}"
 
-    def fly(self) -> tuple[str, ...]:
-        """Dump, restore, drop; the definitions that are left out and matter, in words.
+    def fly(self) -> Flight:
+        """Dump, restore, compare, drop.
 
         Raises:
-            ToolError: no fitting program, or the target refuses a definition; the message says which.
+            ToolError: no fitting program, the target refuses a definition, or a restore loses one; the message says
+                which.
+            SourceError: the definitions did not stay the same for as long as a dump takes.
         """
         self.clear()
         source_version = self._version(self.source)
         target_version = self._version(Server(dsn=self.master("postgres"), side="target"))
         tools = fit_tools(self.directories, source_version=source_version, target_version=target_version)
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        dump_schema(tools.dump, self.source.dsn, self.file, server_version=source_version)
+        ours = self._dump(tools, source_version)
         objects = CopySource(server=self.source)
-        parted = sift(
-            read_toc(tools.restore, self.file),
-            made_schemas={extension.schema for extension in objects.inventory().extensions},
-            heroku_triggers=objects.heroku_triggers(),
-        )
+        made = {extension.schema for extension in objects.inventory().extensions}
+        entries = read_toc(tools.restore, self.file)
+        parted = sift(entries, made_schemas=made, heroku_triggers=objects.heroku_triggers())
         try:
             self.ensure(replace(self.spec, name=self.name))
             canary(tools, self.file, parted.kept, self.app(self.name), server_version=target_version)
+            theirs = object_definitions(Server(dsn=self.app(self.name), side="target"))
         finally:
             self.clear()
-        return tuple(f"{out.entry}: {out.reason}" for out in parted.left_out if out.matters)
+        otherwise = definition_differences(ours, theirs, same_major=True)
+        _refuse_losses(otherwise, made)
+        left_out = tuple(f"{out.entry}: {out.reason}" for out in parted.left_out if out.matters)
+        return Flight(left_out=left_out, otherwise=otherwise)
+
+    def _dump(self, tools: Chosen, source_version: int) -> Definitions:
+        """Dump, and the definitions that were dumped: the application is at work, and may migrate meanwhile."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = object_definitions(self.source)
+        for _ in range(DUMPS):
+            dump_schema(tools.dump, self.source.dsn, self.file, server_version=source_version)
+            after = object_definitions(self.source)
+            if after == before:
+                return after
+            before = after
+        raise SourceError(
+            f"the definitions changed during each of {DUMPS} dumps",
+            hint="Let the migration of the application end, then run the same command again.",
+        )
 
     def there(self) -> bool:
         """Whether a scratch database of ours is left."""
@@ -90,3 +115,16 @@ class Canary:
         with server.session("version") as session:
             connection: psycopg.Connection[object] = session
             return connection.info.server_version
+
+
+def _refuse_losses(otherwise: Collection[DefinitionDifference], made: Collection[str]) -> None:
+    """Nothing may be missing but comments on schemas of extensions, whose entries are left out for a said reason."""
+    excused = {f"comment:on schema {sql.Identifier(schema).as_string()}" for schema in made}
+    excused |= {f"comment:on schema {schema}" for schema in made}
+    lost = [d.name for d in otherwise if d.target is None and d.name not in excused]
+    if lost:
+        more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        raise ToolError(
+            f"a restore of the definitions loses {', '.join(lost[:NAMED])}{more}",
+            hint="Look at what pg_dump writes of them; drop or rewrite what cannot be dumped, then run it again.",
+        )

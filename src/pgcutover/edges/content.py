@@ -4,23 +4,49 @@ It joins what `digests`, `difference`, `export` and `definitions` find. It must 
 this moment; the caller sees to it that nobody writes to either side meanwhile.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pgcutover.edges.catalog import read_inventory
-from pgcutover.edges.definitions import Definitions, object_definitions
+from pgcutover.edges.definitions import Definitions, object_definitions, public_rights
 from pgcutover.edges.difference import difference
 from pgcutover.edges.digests import compare
 from pgcutover.edges.export import export_difference, read_manifest
 from pgcutover.edges.postgres import Server
 from pgcutover.facts.inventory import DatabaseInventory, Sequence
-from pgcutover.facts.proof import ComparisonUnit, DefinitionDifference, Difference, Proof, TableDifference
+from pgcutover.facts.names import TableName
+from pgcutover.facts.proof import (
+    ComparisonUnit,
+    DefinitionDifference,
+    Difference,
+    Digest,
+    Proof,
+    TableComparison,
+    TableDifference,
+)
+from pgcutover.planning.spelling import spelled_alike
 from pgcutover.planning.units import comparison_units
 
 # Printed from parsed queries, whose spelling may change from one major version to the next.
-REPRINTED = ("view:", "materialised view:", "rule:", "function:", "procedure:")
+REPRINTED = ("view:", "materialised view:", "rule:")
+BODIES = ("function body:",)
+
+# Raw text, of which nothing may be respelled: a function's source, a comment.
+VERBATIM = ("function:", "procedure:", "aggregate:", "comment:")
+
+LARGE_OBJECTS = ComparisonUnit(
+    table=TableName(schema="pg_catalog", name="pg_largeobject"),
+    tree=False,
+    columns=(),
+    key=(),
+    bytes_columns=frozenset(),
+    source_columns=frozenset(),
+    target_columns=frozenset(),
+    data_bytes=0,
+)
 
 
 class ContentProof:
@@ -42,21 +68,26 @@ class ContentProof:
         """What is compared with what, by both catalogues as they are now."""
         return comparison_units(read_inventory(self._source), read_inventory(self._target))
 
-    def compare(self) -> Proof:
-        """Compare everything, now.
+    def compare(self, *, seen: Collection[str] | None = None) -> Proof:
+        """Compare everything, now. `seen` are the marks of the differences that the run's canary met; None: none flew.
 
         Raises:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
         """
         ours, theirs = read_inventory(self._source), read_inventory(self._target)
         self._latest = None
+        definitions = definition_differences(
+            object_definitions(self._source),
+            object_definitions(self._target),
+            same_major=ours.major == theirs.major,
+            seen=seen,
+        )
         self._latest = Proof(
-            tables=compare(self._source, self._target, comparison_units(ours, theirs), jobs=self._jobs),
-            definitions=definition_differences(
-                object_definitions(self._source),
-                object_definitions(self._target),
-                same_major=ours.major == theirs.major,
+            tables=(
+                *compare(self._source, self._target, comparison_units(ours, theirs), jobs=self._jobs),
+                *self._large_objects(),
             ),
+            definitions=(*definitions, *self._public_rights()),
             sequences_behind=sequences_behind(ours, theirs),
         )
         return self._latest
@@ -95,25 +126,66 @@ class ContentProof:
         return read_manifest(self._directory)
 
     def _not_exported(self) -> list[str]:
-        with self._target.session("large objects") as session:
-            row = session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
-        return [f"{row[0]} large objects"] if row is not None and row[0] else []
+        count = large_objects(self._target)
+        return [f"{count} large objects"] if count else []
+
+    def _large_objects(self) -> tuple[TableComparison, ...]:
+        """They are not moved and not hashed: any at the source could not be verified. Nothing where there are none."""
+        ours, theirs = large_objects(self._source), large_objects(self._target)
+        if not ours and not theirs:
+            return ()
+        return (
+            TableComparison(
+                unit=LARGE_OBJECTS,
+                source=None if ours else Digest(rows=0, hash128="0" * 32),
+                target=None if ours else Digest(rows=theirs, hash128="0" * 32),
+                error=f"{ours} large objects at the source ({theirs} on the target) are not moved" if ours else "",
+            ),
+        )
+
+    def _public_rights(self) -> tuple[DefinitionDifference, ...]:
+        """Who may connect is no part of the data, so it decides nothing, and is said."""
+        ours, theirs = public_rights(self._source), public_rights(self._target)
+        if ours == theirs:
+            return ()
+        return (DefinitionDifference(name="database:rights of PUBLIC", source=ours, target=theirs, decisive=False),)
+
+
+def large_objects(server: Server) -> int:
+    """How many a database holds."""
+    with server.session("large objects") as session:
+        row = session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
+    assert row is not None, "an aggregate without GROUP BY gives one row"
+    return int(row[0])
 
 
 def definition_differences(
-    source: Definitions, target: Definitions, *, same_major: bool
+    source: Definitions, target: Definitions, *, same_major: bool, seen: Collection[str] | None = None
 ) -> tuple[DefinitionDifference, ...]:
-    """Objects that are not defined alike on both sides, by name."""
-    return tuple(
-        DefinitionDifference(
-            name=name,
-            source=source.get(name),
-            target=target.get(name),
-            decisive=same_major or not name.startswith(REPRINTED) or name not in source or name not in target,
-        )
+    """Objects that are not defined alike on both sides, by name. `seen` are marks of differences a restore makes."""
+    unlike = (
+        DefinitionDifference(name=name, source=source.get(name), target=target.get(name), decisive=True)
         for name in sorted({*source, *target})
-        if source.get(name) != target.get(name)
+        if not _alike(name, source.get(name), target.get(name))
     )
+    return tuple(replace(d, decisive=_decides(d, same_major=same_major, seen=seen)) for d in unlike)
+
+
+def _alike(name: str, source: str | None, target: str | None) -> bool:
+    if source == target or source is None or target is None or name.startswith(VERBATIM):
+        return source == target
+    return spelled_alike(source) == spelled_alike(target)
+
+
+def _decides(unlike: DefinitionDifference, *, same_major: bool, seen: Collection[str] | None) -> bool:
+    if seen is not None and unlike.mark in seen:
+        return False
+    if same_major or unlike.source is None or unlike.target is None or unlike.name.startswith(VERBATIM):
+        return True
+    if unlike.name.startswith(BODIES):
+        return False
+    # A canary that flew would have met what only the versions print otherwise.
+    return seen is not None or not unlike.name.startswith(REPRINTED)
 
 
 def sequences_behind(source: DatabaseInventory, target: DatabaseInventory) -> tuple[str, ...]:

@@ -34,6 +34,14 @@ def read_definitions(connection: Connection) -> Definitions:
     return found
 
 
+def public_rights(server: Server) -> str:
+    """What everybody may do with the database, in words."""
+    with server.session("definitions") as connection:
+        row = connection.execute(query("content_public_rights")).fetchone()
+    assert row is not None, "an aggregate without GROUP BY gives one row"
+    return str(row[0])
+
+
 def digest(definitions: Definitions) -> str:
     """One digest over all definitions, for telling whether any of them changed."""
     return hashlib.sha256(json.dumps(dict(definitions), sort_keys=True).encode()).hexdigest()

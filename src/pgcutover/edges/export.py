@@ -10,16 +10,23 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
+import psycopg
+
 from pgcutover.edges.difference import changes, table_difference
+from pgcutover.edges.digests import TooLargeError
 from pgcutover.edges.postgres import Server
-from pgcutover.errors import CopyError
+from pgcutover.errors import CopyError, PgcutoverError, SourceError, TargetError
 from pgcutover.facts.proof import ComparisonUnit, TableDifference
 
 MANIFEST = "manifest.json"
+# What ends the reading of every table alike: the connection, the server's resources, somebody's intervention.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+NOT_OF_ONE_TABLE = ("08", "53", "57")
 ABOUT = (
     "Rows that the application changed on the new database. One line per changed row: old is the row on the old "
     "database, new the one on the new; each value is what its type prints, null is NULL."
@@ -38,10 +45,12 @@ def export_difference(
 ) -> tuple[TableDifference, ...]:
     """Write every change from source to target; again, it writes the same files anew. Counts of tables that changed.
 
+    A table whose rows a server will not give costs that table alone: its count says why, and so does the manifest.
     `not_exported` says in words what else is on the target that no file holds.
 
     Raises:
         CopyError: the files cannot be written.
+        SourceError, TargetError: a server cannot be reached, or can do nothing for any table.
     """
     with _written(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,13 +63,13 @@ def export_difference(
             "expires_at": (now + keep).isoformat(),
             "source": str(source.dsn),
             "target": str(target.dsn),
-            "not_exported": list(not_exported),
+            "not_exported": [*not_exported, *(f"table {c.table}: {c.error}" for _, c in tables if c.error)],
             "tables": [entry for entry, _ in tables if entry is not None],
         }
         with _file(directory / MANIFEST) as file:
             json.dump(manifest, file, indent=2)
         _sync_directory(directory)
-    return tuple(counts for _, counts in tables if counts.changes)
+    return tuple(counts for _, counts in tables if counts.changes or counts.error)
 
 
 def read_manifest(directory: Path) -> Mapping[str, Any] | None:
@@ -78,6 +87,24 @@ def _export(
     source: Server, target: Server, unit: ComparisonUnit, directory: Path, number: int
 ) -> tuple[dict[str, Any] | None, TableDifference]:
     path = directory / f"{number:04d}-{re.sub('[^A-Za-z0-9_.]', '_', str(unit))[:80]}.jsonl"
+    try:
+        counts = _write_changes(source, target, unit, path)
+    except (SourceError, TargetError, TooLargeError) as error:
+        if not _of_one_table(error):
+            raise
+        path.unlink(missing_ok=True)
+        return None, replace(
+            table_difference(unit, Counter()), error=error.message if isinstance(error, PgcutoverError) else str(error)
+        )
+    if not counts:
+        path.unlink()
+        return None, table_difference(unit, counts)
+    table = {"schema": unit.table.schema, "table": unit.table.name, "file": path.name, "key": list(unit.key)}
+    return {**table, **{k: counts[k] for k in ("inserted", "updated", "deleted")}}, table_difference(unit, counts)
+
+
+def _write_changes(source: Server, target: Server, unit: ComparisonUnit, path: Path) -> Counter[str]:
+    """How many changes of each kind are in the file."""
     counts: Counter[str] = Counter()
     with _file(path) as file, closing(changes(source, target, unit)) as found:
         for change in found:
@@ -90,11 +117,13 @@ def _export(
                 "new": change.new,
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    if not counts:
-        path.unlink()
-        return None, table_difference(unit, counts)
-    table = {"schema": unit.table.schema, "table": unit.table.name, "file": path.name, "key": list(unit.key)}
-    return {**table, **{k: counts[k] for k in ("inserted", "updated", "deleted")}}, table_difference(unit, counts)
+    return counts
+
+
+def _of_one_table(error: Exception) -> bool:
+    """Whether the other tables may well be read; an error without SQLSTATE is one of the connection."""
+    state = error.__cause__.sqlstate if isinstance(error.__cause__, psycopg.Error) else None
+    return state is not None and not state.startswith(NOT_OF_ONE_TABLE)
 
 
 @contextmanager

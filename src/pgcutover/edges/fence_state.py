@@ -45,6 +45,7 @@ def read_acls(server: Server) -> dict[str, Json]:
             return dict(stored[0])
         recorded: dict[str, Json] = {
             "database": server.dsn.database,
+            "server": _server(control),
             "read_only": read_only_setting(control),
             "tables": [[t.schema, t.name] for t, _, _ in fenced_tables(control)],
             "privileges": [cast("Json", p.kept) for p in read_privileges(control)],
@@ -70,7 +71,7 @@ def inspect_over(control: Connection, recorded: Before) -> FenceStatus:
     raised_at = None if stored is None else stored[1]
     privileges = read_privileges(control)
     tables = [t for t, _, _ in fenced_tables(control)]
-    known = {(str(s), str(n)) for s, n in cast("list[list[str]]", recorded["tables"])}
+    known = {TableName(schema=str(s), name=str(n)) for s, n in cast("list[list[str]]", recorded["tables"])}
     locked = {TableName(schema=s, name=n) for s, n in control.execute(query("fence_locks"), {"holder": NAME})}
     clients = read_clients(control)
     setting = read_only_setting(control)
@@ -81,12 +82,14 @@ def inspect_over(control: Connection, recorded: Before) -> FenceStatus:
         writable=tuple(map(str, privileges)),
         missing=tuple(map(str, without_vanished(control, missing(recorded_privileges(recorded), privileges)))),
         tables=tuple(map(str, tables)),
-        unknown_tables=tuple(str(t) for t in tables if (t.schema, t.name) not in known),
+        unknown_tables=tuple(str(t) for t in tables if t not in known),
+        gone_tables=tuple(sorted(str(t) for t in known.difference(tables))),
         unlocked=tuple(str(t) for t in tables if t not in locked),
         older_clients=older(clients, raised_at) if raised_at is not None else (),
         platform_clients=tuple(c for c in clients if c.beyond_reach),
         prepared=_prepared(control),
         large_objects=one(control, "SELECT count(*) FROM pg_largeobject_metadata"),
+        server_changed=recorded.get("server", _server(control)) != _server(control),
     )
 
 
@@ -154,6 +157,12 @@ def fenced_tables(control: Connection) -> list[tuple[TableName, bool, bool]]:
     """Each table with whether we act for its owner and whether we may lock it."""
     rows = control.execute(query("fence_tables").format(schemas=query("inventory_schemas")))
     return [(TableName(schema=s, name=n), ours, lockable) for s, n, ours, lockable in rows]
+
+
+def _server(control: Connection) -> str:
+    row = control.execute(query("inventory_server")).fetchone()
+    assert row is not None, "a server has one control file"
+    return "/".join(row)
 
 
 def _prepared(control: Connection) -> tuple[str, ...]:

@@ -15,16 +15,17 @@ so a prepared transaction stops us before anything was touched. An owner can gra
 accident any more, and `inspect` sees it.
 
 It must not know plans or steps. The invariant: once `raise_fence` has returned, no statement changes a row of the
-source until `lower_fence`.
+source until `lower_fence`; and a fence that somebody opened meanwhile is never closed again in silence.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
 from psycopg.types.json import Jsonb
 
-from pgcutover.edges.clients import end, end_all, read_clients
+from pgcutover.edges.clients import PAUSE_S, end, end_all, read_clients
 from pgcutover.edges.fence_state import (
     PURPOSE,
     fenced_tables,
@@ -43,22 +44,29 @@ from pgcutover.edges.fence_state import (
 from pgcutover.edges.holder import LIMIT_S, NAME, LockHolder
 from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.edges.privileges import missing, read_privileges, restorations, revocations, without_vanished
-from pgcutover.edges.runrecord import ensure_records, writing
+from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
 from pgcutover.errors import FenceError
 from pgcutover.facts.fence import Client, FenceStatus
 from pgcutover.running.step import Before, Json
 
 END_LIMIT_S = 30
+SETTLE_LIMIT_S = 15
+"""For sessions whose log-in takes longer than the fence; each is ended when it appears."""
 ROUNDS = 5
 """A table that appears while we lock asks for one more round; an application that makes more is not stopped."""
 RESTORE_LOCK_TIMEOUT_MS = 30_000
 
 
 class HeldSource:
-    """A source that can be fenced. It keeps the session that holds the locks; `close` lets go of them alone."""
+    """A source that can be fenced. It keeps the session that holds the locks; `close` lets go of them alone.
 
-    def __init__(self, server: Server, *, lock_limit_s: float = LIMIT_S) -> None:
+    With `claim_sql` (runrecord.cas_sql) everything that writes or breaks locks raises RunnerConflictError, and does
+    nothing, once the run is not ours any more.
+    """
+
+    def __init__(self, server: Server, claim_sql: str = "", *, lock_limit_s: float = LIMIT_S) -> None:
         self._server = server
+        self._claim = claim_sql
         self._holder = LockHolder(server, limit_s=lock_limit_s)
 
     def clients(self) -> tuple[Client, ...]:
@@ -72,51 +80,74 @@ class HeldSource:
 
     def raise_fence(self, recorded: Before) -> None:
         """See `raise_fence`; again, it closes what is open and locks what is not locked."""
-        raise_fence(self._server, recorded, self._holder)
+        raise_fence(self._server, recorded, self._holder, self._claim)
 
-    def keep_fence(self) -> None:
-        """Take the locks again when a fence stands and the session that held them is gone. Idempotent, cheap."""
+    def keep_fence(self, recorded: Before) -> None:
+        """Return when the fence stands, the locks taken again if the session that held them is gone. Idempotent.
+
+        Nothing is revoked anew: through a fence that was open rows may have come that were never copied.
+
+        Raises:
+            FenceError: it does not stand any more, and why.
+        """
         with self._server.session(PURPOSE) as control:
-            stored, tables = stored_fence(control), fenced_tables(control)
-        if stored is not None and stored[1] is not None and not self._holder.holds([t for t, _, _ in tables]):
-            raise_fence(self._server, stored[0], self._holder)
+            _refuse_fallen(control, self._server, recorded)
+            tables = fenced_tables(control)
+            if self._holder.holds([t for t, _, _ in tables]):
+                return
+            assert_ours(control, self._claim)
+            _end_stale_holders(control, self._holder)
+            try:
+                self._holder.hold(control, [(t, lockable) for t, _, lockable in tables])
+                # It may have been opened between the look and the locks.
+                _refuse_fallen(control, self._server, recorded)
+            except BaseException:
+                self._holder.release()
+                raise
 
     def fence_status(self, recorded: Before) -> FenceStatus:
         """See `inspect`."""
         return inspect(self._server, recorded)
 
+    def settle(self, recorded: Before) -> FenceStatus:
+        """The same, after those were ended who had been logging in while the fence was raised."""
+        with self._server.session(PURPOSE) as control:
+            return _settled(control, recorded)
+
     def leaks(self) -> tuple[str, ...]:
-        """Every way in which the fence that should stand does not; () when it is whole."""
+        """Every way in which the fence that should stand does not; () when it is whole. Settled first."""
         with self._server.session(PURPOSE) as control:
             stored = stored_fence(control)
-            return ("the source is not fenced",) if stored is None else inspect_over(control, stored[0]).leaks
+            return ("the source is not fenced",) if stored is None else _settled(control, stored[0]).leaks
 
     def lower_fence(self, recorded: Before) -> None:
         """See `lower_fence`."""
         self._holder.release()
-        lower_fence(self._server, recorded)
+        lower_fence(self._server, recorded, self._claim)
 
     def close(self) -> None:
         """Let go of the locks; what was revoked stays revoked."""
         self._holder.release()
 
 
-def raise_fence(server: Server, recorded: Before, holder: LockHolder) -> None:
+def raise_fence(server: Server, recorded: Before, holder: LockHolder, claim_sql: str = "") -> None:
     """Fence a database; when it returns, the proof was taken under the locks that `holder` has. Idempotent.
 
     Raises:
         FenceError: it does not hold, and why. What was done stays; `lower_fence` undoes it.
+        RunnerConflictError: the run of `claim_sql` is not ours any more.
     """
     with server.session(PURPOSE) as control:
         refuse_what_cannot_be_fenced(control, server, recorded)
+        assert_ours(control, claim_sql)
         _end_stale_holders(control, holder)
         ensure_records(control)
-        _remember(control, recorded)
-        _set_read_only(control, "on")
+        _remember(control, recorded, claim_sql)
+        _set_read_only(control, "on", claim_sql)
         end(control, (c for c in read_clients(control) if not c.beyond_reach))
         try:
-            _shut(control, server, recorded, holder)
-            leaks = inspect_over(control, recorded).leaks
+            _shut(control, server, recorded, holder, claim_sql)
+            leaks = _settled(control, recorded).leaks
             if leaks:
                 raise _does_not_hold(server, leaks)
         except BaseException:
@@ -124,14 +155,18 @@ def raise_fence(server: Server, recorded: Before, holder: LockHolder) -> None:
             raise
 
 
-def lower_fence(server: Server, recorded: Before) -> None:
+def lower_fence(server: Server, recorded: Before, claim_sql: str = "") -> None:
     """Put back every recorded privilege that is missing, and the default: all in one transaction. Idempotent.
 
     Locks that a dead process of ours still has are broken; the caller has let go of its own.
+
+    Raises:
+        RunnerConflictError: the run of `claim_sql` is not ours any more.
     """
     with server.session(PURPOSE) as control:
+        assert_ours(control, claim_sql)
         _end_stale_holders(control, None)
-        with writing(control):
+        with writing(control, claim_sql):
             control.execute(f"SET LOCAL lock_timeout = {RESTORE_LOCK_TIMEOUT_MS}")
             lost = missing(recorded_privileges(recorded), read_privileges(control))
             for statement in restorations(without_vanished(control, lost)):
@@ -142,7 +177,41 @@ def lower_fence(server: Server, recorded: Before) -> None:
                 control.execute("DELETE FROM pgcutover.fence")
 
 
-def _shut(control: Connection, server: Server, recorded: Before, holder: LockHolder) -> None:
+def lower_stored_fence(server: Server, claim_sql: str = "") -> bool:
+    """Lower the fence that the source itself has a record of; False when it has none. For a journal that knows none."""
+    with server.session(PURPOSE) as control:
+        stored = stored_fence(control)
+    if stored is None:
+        return False
+    lower_fence(server, stored[0], claim_sql)
+    return True
+
+
+def _refuse_fallen(control: Connection, server: Server, recorded: Before) -> None:
+    if stored_fence(control) is None:
+        found: tuple[str, ...] = ("its record on the source is gone",)
+    else:
+        found = _settled(control, recorded).leaks
+    if found:
+        raise FenceError(
+            f"the fence of source {server.dsn} does not stand any more: {shown(found)}",
+            hint="The application may have been opened on the old database by hand; what was copied is stale. "
+            "Run pgcutover rollback.",
+        )
+
+
+def _settled(control: Connection, recorded: Before) -> FenceStatus:
+    """A session that was logging in while the fence was raised shows up later, with a beginning from before it."""
+    deadline = time.monotonic() + SETTLE_LIMIT_S
+    while True:
+        status = inspect_over(control, recorded)
+        if not status.only_older_clients or time.monotonic() > deadline:
+            return status
+        end(control, status.older_clients)
+        time.sleep(PAUSE_S)
+
+
+def _shut(control: Connection, server: Server, recorded: Before, holder: LockHolder, claim: str) -> None:
     """Lock, revoke, end who is older; once more for tables that appeared meanwhile."""
     for _ in range(ROUNDS):
         tables = fenced_tables(control)
@@ -150,17 +219,17 @@ def _shut(control: Connection, server: Server, recorded: Before, holder: LockHol
             # A former attempt revoked already. The rest goes first: the holder's transaction is about to touch the
             # same rows of pg_class, and a revocation would wait for it.
             _refuse_unrecorded(control, server, recorded)
-            _revoke(control)
+            _revoke(control, claim)
             tables = fenced_tables(control)
         holder.hold(control, [(t, lockable) for t, _, lockable in tables])
         _refuse_unrecorded(control, server, recorded)
-        _revoke(control)
+        _revoke(control, claim)
         moment = _now(control)
         left = end_all(control, before=moment, limit_s=END_LIMIT_S)
         if left:
             raise _does_not_hold(server, [f"cannot be ended: {c}" for c in left])
         if holder.holds([t for t, _, _ in fenced_tables(control)]):
-            with writing(control):
+            with writing(control, claim):
                 control.execute("UPDATE pgcutover.fence SET raised_at = %s", (moment,))
             return
     raise _does_not_hold(server, ["tables keep appearing"])
@@ -177,9 +246,9 @@ def _refuse_unrecorded(control: Connection, server: Server, recorded: Before) ->
         )
 
 
-def _revoke(control: Connection) -> None:
+def _revoke(control: Connection, claim: str) -> None:
     """In one transaction, so that a crash leaves either all of it or none."""
-    with writing(control):
+    with writing(control, claim):
         for statement in revocations(read_privileges(control)):
             control.execute(statement)
 
@@ -187,16 +256,20 @@ def _revoke(control: Connection) -> None:
 def _does_not_hold(server: Server, leaks: Sequence[str]) -> FenceError:
     return FenceError(
         f"the fence of source {server.dsn} does not hold: {shown(leaks)}",
-        hint="Stop what is named there, then run the same command again.",
+        hint="Stop what is named there, then run the same command again; when a table appeared or is gone, go back.",
     )
 
 
-def _remember(control: Connection, recorded: Before) -> None:
-    with writing(control):
+def _remember(control: Connection, recorded: Before, claim: str) -> None:
+    """The moment of a fence that stands is kept until a new proof replaces it; that of one that fell is not."""
+    status = inspect_over(control, recorded)
+    stands = not status.leaks or status.only_older_clients
+    with writing(control, claim):
         control.execute(
             "INSERT INTO pgcutover.fence (recorded, undo_sql) VALUES (%s, %s) ON CONFLICT (single) DO UPDATE "
-            "SET recorded = excluded.recorded, undo_sql = excluded.undo_sql, raised_at = NULL",
-            (Jsonb(dict(recorded)), undo_statements(control, recorded)),
+            "SET recorded = excluded.recorded, undo_sql = excluded.undo_sql, "
+            "raised_at = CASE WHEN %s THEN fence.raised_at END",
+            (Jsonb(dict(recorded)), undo_statements(control, recorded), stands),
         )
 
 
@@ -207,9 +280,9 @@ def _end_stale_holders(control: Connection, holder: LockHolder | None) -> None:
         control.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
 
-def _set_read_only(control: Connection, value: str) -> None:
+def _set_read_only(control: Connection, value: str, claim: str) -> None:
     if read_only_setting(control) != value:
-        with writing(control):
+        with writing(control, claim):
             control.execute(read_only_sql(control, value))
 
 

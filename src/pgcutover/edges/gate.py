@@ -8,13 +8,16 @@ application write.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from pgcutover.edges.clients import end, end_all, read_clients
 from pgcutover.edges.fence_state import fenced_tables, one, read_only_setting, read_only_sql, shown
 from pgcutover.edges.holder import LockHolder
 from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.edges.runrecord import ensure_records, writing
+from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
 from pgcutover.errors import TargetError
 from pgcutover.facts.fence import Client, GateStatus
+from pgcutover.facts.names import TableName
 
 PURPOSE = "gate"
 END_LIMIT_S = 30
@@ -23,26 +26,33 @@ END_LIMIT_S = 30
 class Gate:
     """Opens and closes one target database."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, claim_sql: str = "") -> None:
         self._server = server
+        self._claim = claim_sql
 
     def close(self) -> None:
         """Close to writes, and end everybody's sessions: new ones read. Idempotent.
 
         Raises:
             TargetError: a session from before could not be ended.
+            RunnerConflictError: the run of `claim_sql` is not ours any more.
         """
         with self._server.session(PURPOSE) as control:
+            assert_ours(control, self._claim)
             ensure_records(control)
             if not _status(control).closed:
-                with writing(control):
+                with writing(control, self._claim):
                     control.execute(query("gate_close"), {"setting": read_only_setting(control)})
                     control.execute(read_only_sql(control, "on"))
             self._end_older(control)
 
     def open(self) -> None:
-        """Let the application write: the default is again what it was. Idempotent."""
-        with self._server.session(PURPOSE) as control, writing(control):
+        """Let the application write: the default is again what it was. Idempotent.
+
+        Raises:
+            RunnerConflictError: the run of `claim_sql` is not ours any more.
+        """
+        with self._server.session(PURPOSE) as control, writing(control, self._claim):
             if _status(control).closed:
                 row = control.execute(query("gate_open")).fetchone()
                 control.execute(read_only_sql(control, row[0] if row is not None else None))
@@ -58,25 +68,21 @@ class Gate:
             return read_clients(control)
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
+    def quiet(self) -> Iterator[tuple[str, ...]]:
         """Closed, and every table locked for the length of the block: what is read in it is one state.
 
+        A table of a role that ours is no member of, made on the target after it was opened, must not hold up those who
+        go back: where it cannot be locked, it is named in what the block gets.
+
         Raises:
-            TargetError: a session could not be ended, or a table not be locked.
+            TargetError: a session could not be ended, or a table of ours not be locked.
         """
         self.close()
         holder = LockHolder(self._server)
         try:
             with self._server.session(PURPOSE) as control:
-                tables = fenced_tables(control)
-                strangers = [str(t) for t, ours, _ in tables if not ours]
-                if strangers:
-                    raise TargetError(
-                        f"target {self._server.dsn}: {shown(strangers)} belong to a role that ours is no member of",
-                        hint="GRANT that role to ours, so that the tables can be locked while they are read.",
-                    )
-                holder.hold(control, [(t, lockable) for t, _, lockable in tables])
-            yield
+                unlocked = _lock(control, holder)
+            yield tuple(f"table {table} could not be locked while it was read" for table in unlocked)
         finally:
             holder.release()
 
@@ -87,8 +93,31 @@ class Gate:
         if left:
             raise TargetError(
                 f"target {self._server.dsn}: sessions could not be ended: {shown([str(c) for c in left])}",
-                hint="Stop them, or end them as the master user, then run the same command again.",
+                hint="Stop them, or end them as the master user, then run the same command again. "
+                f"GRANT pg_monitor, pg_signal_backend TO {self._server.dsn.user} as the master lets pgcutover do it.",
             )
+
+
+def _lock(control: Connection, holder: LockHolder) -> list[TableName]:
+    """Lock every table; those of others that we may not lock, or not in time, come back."""
+    tables = fenced_tables(control)
+    singly = [found for found in tables if not found[1]]
+    try:
+        holder.hold(control, [(t, lockable) for t, ours, lockable in tables if ours])
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable):
+        # Ours, but in a schema that is not; or gone since it was listed. Which one, the server does not say for sure.
+        singly = tables
+    return [
+        t for t, ours, lockable in singly if not ((ours or lockable) and _locked(control, holder, t, lockable=lockable))
+    ]
+
+
+def _locked(control: Connection, holder: LockHolder, table: TableName, *, lockable: bool) -> bool:
+    try:
+        holder.hold(control, [(table, lockable)])
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable, TargetError):
+        return False
+    return True
 
 
 def _status(control: Connection) -> GateStatus:

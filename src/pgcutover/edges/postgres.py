@@ -25,6 +25,11 @@ CONNECT_TIMEOUT_S = 15
 # Below the 350 s after which AWS's NAT gateways and load balancers forget an idle flow.
 # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
 KEEPALIVE_S = 60
+KEEPALIVE_INTERVAL_S = 10
+KEEPALIVE_COUNT = 6
+# A network that was cut swallows what we send: the kernel would try again for a quarter of an hour.
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TCP-USER-TIMEOUT
+UNANSWERED_MS = 90_000
 
 # Time-outs exist from these server versions on; https://www.postgresql.org/docs/current/runtime-config-client.html
 TIMEOUTS: Mapping[str, int] = {
@@ -81,6 +86,9 @@ def libpq_parameters(dsn: Dsn, *, purpose: str) -> dict[str, str]:
         "application_name": f"pgcutover {purpose}"[:63],
         "connect_timeout": str(CONNECT_TIMEOUT_S),
         "keepalives_idle": str(KEEPALIVE_S),
+        "keepalives_interval": str(KEEPALIVE_INTERVAL_S),
+        "keepalives_count": str(KEEPALIVE_COUNT),
+        "tcp_user_timeout": str(UNANSWERED_MS),
         "sslmode": "require",
         **dict(dsn.options),
     }

@@ -3,7 +3,7 @@
 The lock keeps a second runner out. It does not stop the first one's transactions on the target when the lock is lost,
 so each of those begins with `cas_sql`, which finds no row once another epoch was taken (traps.md T3); what the fence
 and the gate write on the source and the target begins so, too. It must not know
-what a run does. The invariant: after a claim was taken, no transaction of an earlier epoch commits on the target.
+what a run does. The invariant: after a claim was taken, no transaction of an earlier epoch, of whichever run, commits.
 """
 
 import os
@@ -64,7 +64,7 @@ def drop_records(server: Server, *, even_fenced: bool = False) -> None:
         if not even_fenced and _fenced(connection):
             raise FenceError(
                 f"{server.side} {server.dsn} is fenced; its record is not removed before it is lowered",
-                hint="Run pgcutover rollback, or lower it by hand with what SELECT undo_sql FROM pgcutover.fence shows.",
+                hint="Run pgcutover rollback, or as its owner what SELECT undo_sql FROM pgcutover.fence shows.",
             )
         connection.execute("DROP SCHEMA IF EXISTS pgcutover CASCADE")
         connection.commit()
@@ -120,10 +120,14 @@ def assert_ours(connection: Connection, claim: str) -> None:
 def cas_sql(run_id: str, epoch: int) -> str:
     """The first statement of every transaction on the target: one row while the run is ours, none when it is not.
 
-    The row's lock keeps every other epoch from being taken until the transaction ends.
+    Its lock keeps every other epoch, of this run or another, from being taken until the transaction ends.
     """
-    text = sql.SQL("SELECT epoch FROM pgcutover.run WHERE run_id = {} AND epoch = {} FOR SHARE")
-    return text.format(_checked(run_id), sql.Literal(epoch)).as_string(None)
+    # By time, not epoch: a target that was kept may know higher epochs than a source whose record was removed.
+    text = sql.SQL(
+        "SELECT r.epoch FROM pgcutover.run AS r WHERE r.run_id = {run} AND r.epoch = {epoch}"
+        " AND NOT EXISTS (SELECT FROM pgcutover.run AS later WHERE later.taken_at > r.taken_at) FOR SHARE OF r"
+    )
+    return text.format(run=_checked(run_id), epoch=sql.Literal(epoch)).as_string(None)
 
 
 def _checked(run_id: str) -> sql.Literal:
@@ -155,8 +159,19 @@ class Claim:
         self._backend = _backend(connection)
 
     @classmethod
-    def acquire(cls, source: Server, target: Server | None, *, run_id: str, holder: str) -> "Claim":
+    def acquire(
+        cls,
+        source: Server,
+        target: Server | None,
+        *,
+        run_id: str,
+        holder: str,
+        judge: Callable[[int | None], None] | None = None,
+    ) -> "Claim":
         """Lock the source and take the run on both databases, or on the source alone while no target is there.
+
+        `judge` is given `found_epoch` under the lock; when it raises, nothing was taken, so that a refused journal
+        leaves no trace that would make the right one look old.
 
         Raises:
             RunnerConflictError: another run holds the lock; the message names it.
@@ -167,11 +182,15 @@ class Claim:
             try:
                 if not _one(connection.execute(LOCK)):
                     raise _conflict(connection, source)
+                records = _records(connection)
+                found = next((r.epoch for r in records if r.run_id == run_id), None)
+                if judge is not None:
+                    judge(found)
                 ensure_records(connection)
                 targets = () if target is None else read_records(target)
-                epoch = 1 + max((r.epoch for r in (*_records(connection), *targets)), default=0)
+                epoch = 1 + max((r.epoch for r in (*records, *targets)), default=0)
                 _take(connection, run_id=run_id, epoch=epoch, holder=holder)
-                claim = cls(source, connection, run_id=run_id, epoch=epoch, holder=holder)
+                claim = cls(source, connection, run_id=run_id, epoch=epoch, holder=holder, found_epoch=found)
                 if target is not None:
                     claim.take_target(target)
             except BaseException:
@@ -235,6 +254,25 @@ class Claim:
             )
 
 
+def _hold_claim(connection: Connection, claim: str) -> None:
+    try:
+        found = connection.execute(sql.SQL(claim)).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        found = None
+    if found is None:
+        raise RunnerConflictError(
+            f"database {connection.info.dbname}: this move is not ours any more, so nothing was written",
+            hint="Another process took it, or a person removed its record; pgcutover status says who has it.",
+        )
+
+
+def _fenced(connection: Connection) -> bool:
+    if not _one(connection.execute("SELECT to_regclass('pgcutover.fence') IS NOT NULL")):
+        return False
+    connection.execute("LOCK TABLE pgcutover.fence IN ACCESS EXCLUSIVE MODE")
+    return bool(_one(connection.execute("SELECT EXISTS (SELECT FROM pgcutover.fence)")))
+
+
 def _lock_session(source: Server) -> Connection:
     connection = source.connect("lock")
     watch(connection)
@@ -255,6 +293,8 @@ def _take(connection: Connection, *, run_id: str, epoch: int, holder: str) -> No
         try:
             with writing(connection):
                 connection.execute(f"SET LOCAL lock_timeout = {RECORD_WAIT_MS}")
+                # Conflicts with the lock of `cas_sql`, and makes one that waits look again once the new row is there.
+                connection.execute("LOCK TABLE pgcutover.run IN EXCLUSIVE MODE")
                 taken = connection.execute(query("record_take"), values).fetchone()
         except psycopg.errors.LockNotAvailable:
             if time.monotonic() > deadline:

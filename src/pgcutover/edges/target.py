@@ -107,10 +107,10 @@ class TargetAdmin:
         with self._server().session("survey") as session:
             return roles.find_role(session, name)
 
-    def ensure_role(self, name: str, mark: str) -> None:
-        """There is a login role of ours with the secret's password; raises as `roles.ensure_role`."""
+    def ensure_role(self, name: str, mark: str, *, ends_sessions: bool = False) -> None:
+        """There is a login role of ours with the secret's password; means and raises as `roles.ensure_role`."""
         with self._server().session("roles") as session:
-            roles.ensure_role(session, name, self._access.password(name), mark)
+            roles.ensure_role(session, name, self._access.password(name), mark, ends_sessions=ends_sessions)
 
     def drop_role(self, name: str) -> None:
         with self._server().session("roles") as session:

@@ -40,6 +40,8 @@ class FenceStatus:
     tables: tuple[str, ...]
     unknown_tables: tuple[str, ...]
     """Tables that were not there when the fence was recorded."""
+    gone_tables: tuple[str, ...]
+    """Tables that were recorded and are not there now."""
     unlocked: tuple[str, ...]
     """Tables on which no session of ours holds an EXCLUSIVE lock."""
     older_clients: tuple[Client, ...]
@@ -47,6 +49,8 @@ class FenceStatus:
     platform_clients: tuple[Client, ...]
     prepared: tuple[str, ...]
     large_objects: int
+    server_changed: bool
+    """Another server, or another timeline of it, than the one on which the fence was recorded."""
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -55,10 +59,17 @@ class FenceStatus:
         found += [] if self.raised_at else ["sessions from before the fence were not all ended"]
         found += [f"may write: {w}" for w in self.writable]
         found += [f"appeared after the fence was recorded: {t}" for t in self.unknown_tables]
+        found += [f"recorded and gone: {t}" for t in self.gone_tables]
+        found += ["the server failed over or was replaced after the fence was recorded"] if self.server_changed else []
         found += [f"from before the fence: {c}" for c in self.older_clients]
         found += [f"prepared transaction {gid}" for gid in self.prepared]
         found += [f"{self.large_objects} large objects"] if self.large_objects else []
         return tuple(found)
+
+    @property
+    def only_older_clients(self) -> bool:
+        """Nothing is wrong but sessions that were still logging in when the others were ended."""
+        return bool(self.older_clients) and len(self.leaks) == len(self.older_clients)
 
     @property
     def locked(self) -> bool:

@@ -3,6 +3,8 @@
 The three are never confused: what could not be checked has `error` set and is not equal.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -58,7 +60,7 @@ class TableComparison:
 class DefinitionDifference:
     """An object defined otherwise, or on one side only (the other text is None).
 
-    Not `decisive` where two major versions may print one and the same definition otherwise.
+    Not `decisive` where two servers may print one and the same definition otherwise, or where it changes no row.
     """
 
     name: str
@@ -72,6 +74,21 @@ class DefinitionDifference:
         if self.source is None:
             return f"{self.name} is only on the target"
         return f"{self.name} differs: {self.source!r} became {self.target!r}"
+
+    @property
+    def mark(self) -> str:
+        """Digest of the name and both texts: the same mark is the same difference."""
+        return hashlib.sha256(json.dumps([self.name, self.source, self.target]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """What a restore of the definitions into a scratch database showed."""
+
+    left_out: tuple[str, ...]
+    """Definitions that are not carried and matter, in words."""
+    otherwise: tuple[DefinitionDifference, ...]
+    """What a faithful restore prints otherwise, or leaves out for a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +139,8 @@ class TableDifference:
     inserted: int
     updated: int
     deleted: int
+    error: str = ""
+    """Why the rows could not be read; then nothing was counted."""
 
     @property
     def changes(self) -> int:

@@ -248,6 +248,8 @@ class RoleFacts:
     privileged: bool
     """Superuser, or a member of rds_superuser."""
     mark: str
+    ends_sessions: bool
+    """May see and end the sessions of other roles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from pgcutover.facts.proof import Flight
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.ports import Notes
 
 FLOWN = "canary flown"
+NAMED = 50
 
 
 class CanaryGate(Protocol):
     """See edges/canary.py."""
 
-    def fly(self) -> tuple[str, ...]: ...
+    def fly(self) -> Flight: ...
     def there(self) -> bool: ...
     def clear(self) -> None: ...
 
@@ -43,18 +45,44 @@ class Canary:
         return {}
 
     def do(self, world: CanaryWorld, before: Before) -> None:
-        left_out = world.canary.fly()
-        world.notes.note(FLOWN, {"left_out": list(left_out)})
+        flight = world.canary.fly()
+        names = [d.name for d in flight.otherwise]
+        world.notes.note(
+            FLOWN,
+            {
+                "left_out": list(flight.left_out),
+                "otherwise": names[:NAMED],
+                "otherwise_count": len(names),
+                "seen": [d.mark for d in flight.otherwise],
+            },
+        )
 
     def verify(self, world: CanaryWorld, before: Before) -> Finding:
         flown, there = world.notes.notes(FLOWN), world.canary.there()
         verdict = Verdict.PARTIAL if there else Verdict.WHOLE if flown else Verdict.ABSENT
-        left_out = flown[-1]["left_out"] if flown else []
+        note = flown[-1] if flown else {}
+        left_out = note.get("left_out", [])
         count = len(left_out) if isinstance(left_out, list) else 0
-        detail = f"the new server takes every definition{f'; {count} left out, named in the report' if count else ''}"
+        said = f"; {count} left out, named in the report" if count else ""
+        if note.get("otherwise_count"):
+            said += f"; {note['otherwise_count']} that a restore prints otherwise"
         return Finding(
-            verdict=verdict, unchanged=not there, detail=detail if flown else "", evidence={"left_out": left_out}
+            verdict=verdict,
+            unchanged=not there,
+            detail=f"the new server takes every definition{said}" if flown else "",
+            evidence={
+                "left_out": left_out,
+                "otherwise": note.get("otherwise", []),
+                "otherwise_count": note.get("otherwise_count", 0),
+            },
         )
 
     def undo(self, world: CanaryWorld, before: Before) -> None:
         world.canary.clear()
+
+
+def seen_by_canary(notes: Notes) -> frozenset[str] | None:
+    """Marks of the differences that a restore makes, as this run's latest canary met them; None when none flew."""
+    flown = notes.notes(FLOWN)
+    seen = flown[-1].get("seen") if flown else None
+    return frozenset(str(mark) for mark in seen) if isinstance(seen, list) else None

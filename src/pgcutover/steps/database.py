@@ -35,6 +35,7 @@ class MakeDatabase:
         target = self.target
         return (
             *(f"SQL CREATE ROLE {role} LOGIN" for role in self._roles),
+            f"SQL GRANT pg_monitor, pg_signal_backend TO {target.app_role}",
             f"SQL CREATE DATABASE {target.database} OWNER {target.app_role} ENCODING {target.encoding} "
             f"LC_COLLATE {target.collate}",
             *(f"SQL CREATE EXTENSION {name} SCHEMA {schema}" for name, schema in target.extensions),
@@ -59,7 +60,8 @@ class MakeDatabase:
                 hint="Drop or empty it, or plan anew: another run gets a database of its own.",
             )
         for role in self._roles:
-            world.admin.ensure_role(role, self.target.owned_by)
+            # The application's role closes the database, which ends whoever is in it: credentials, the master.
+            world.admin.ensure_role(role, self.target.owned_by, ends_sessions=role == self.target.app_role)
         world.admin.ensure_database(self.target.database_spec)
 
     def verify(self, world: AwsWorld, before: Before) -> Finding:
@@ -90,6 +92,7 @@ class MakeDatabase:
     def _wrong(self, world: AwsWorld, found: DatabaseFacts) -> list[str]:
         """What differs from the plan."""
         spec, offenders = self.target.database_spec, self._offenders(world)
+        app = world.admin.role(self.target.app_role)
         checks = {
             f"its owner is {found.owner}": found.owner == spec.owner != self.target.master_user,
             f"its encoding is {found.encoding}": found.encoding == spec.encoding,
@@ -99,6 +102,7 @@ class MakeDatabase:
             f"its search_path is {found.search_path}": _names(found.search_path) == _names(spec.search_path),
             "PUBLIC's rights on schema public differ": found.public_create == spec.public_create,
             f"{', '.join(offenders)} cannot log in, or may too much": not offenders,
+            f"{self.target.app_role} may not end sessions of others": app is not None and app.ends_sessions,
         }
         return [text for text, good in checks.items() if not good]
 

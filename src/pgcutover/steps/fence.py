@@ -2,7 +2,8 @@
 
 The locks live as long as this process; what was revoked stays when it dies. A run that goes on in another process finds
 the fence whole without its locks, when nobody may write, no session from before is left and no prepared transaction
-waits; `keep_fence`, called before each later step, takes the locks again.
+waits; `keep_fence`, called before each later step, takes the locks again, and stops the run when the fence does not
+stand any more.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class Fence:
         world.source.raise_fence(before)
 
     def verify(self, world: DatabaseWorld, before: Before) -> Finding:
-        status = world.source.fence_status(before)
+        status = world.source.settle(before)
         return Finding(verdict=_verdict(status), detail=_detail(status), evidence=_evidence(status))
 
     def undo(self, world: DatabaseWorld, before: Before) -> None:

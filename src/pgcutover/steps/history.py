@@ -16,6 +16,7 @@ from pgcutover.running.state import Move, StepState, fold
 from pgcutover.running.step import Json
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
+from pgcutover.steps.releases import ACCEPTED, MADE
 
 
 class Outcome(StrEnum):
@@ -274,11 +275,13 @@ def _doubts(salvage: Json, notes: Sequence[Note]) -> list[str]:
 
 def _people(run: Run | None, notes: Sequence[Note]) -> list[str]:
     lines = [f"{run.by} opened the run at {_clock(run.opened_at)}"] if run else []
-    lines.extend(
-        f"{note.payload.get('by')} confirmed {note.payload.get('what')} at {_clock(note.at)}"
-        for note in notes
-        if note.kind == "confirmed" and isinstance(note.payload, Mapping)
-    )
+    for note in notes:
+        held = note.payload if isinstance(note.payload, Mapping) else {}
+        if note.kind == "confirmed":
+            lines.append(f"{held.get('by')} confirmed {held.get('what')} at {_clock(note.at)}")
+        elif note.kind == MADE and held.get("status") == ACCEPTED:
+            release = f"v{held.get('version')} of {held.get('app')}"
+            lines.append(f"{held.get('by')} let release {release} stand at {_clock(note.at)}")
     return lines
 
 

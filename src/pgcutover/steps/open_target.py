@@ -66,10 +66,13 @@ class OpenTarget:
             world.notes.note(LEFT_OUT, {"why": error.message, "by": "pgcutover, before the lift"})
 
     def _close_and_export(self, world: DatabaseWorld) -> None:
-        with world.target.quiet():
+        with world.target.quiet() as unlocked:
             tables = world.proof.export_difference(keep_days=self.keep_days)
             rows: list[Json] = [
-                {"table": t.table, "inserted": t.inserted, "updated": t.updated, "deleted": t.deleted} for t in tables
+                {"table": t.table, "inserted": t.inserted, "updated": t.updated, "deleted": t.deleted}
+                for t in tables
+                if not t.error
             ]
-            leaks = [*world.source.leaks()]
+            unread = [f"table {t.table} could not be exported: {t.error}" for t in tables if t.error]
+            leaks: list[Json] = [*world.source.leaks(), *unlocked, *unread]
             world.notes.note(SALVAGED, {"directory": world.proof.directory, "tables": rows, "fence_leaks": leaks})

@@ -20,6 +20,7 @@ RELEASE_LIMIT_S = 3900.0
 APPEAR_LIMIT_S = 60.0
 
 INTENDED, MADE, BASELINE = "release intended", "release made", "release baseline"
+ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class ReleaseWatch:
 
     def accept(self, app: str, version: int, *, by: str) -> None:
         """A person says that this release may stand."""
-        self.notes.note(MADE, {"app": app, "version": version, "status": "accepted", "by": by})
+        self.notes.note(MADE, {"app": app, "version": version, "status": ACCEPTED, "by": by})
 
     def _unknown(self, app: str) -> tuple[Release, ...]:
         known = {int(str(n["version"])) for n in self.notes.notes(MADE) if n["app"] == app}

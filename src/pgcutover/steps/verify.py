@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pgcutover.errors import CopyError
 from pgcutover.facts.proof import Proof
 from pgcutover.running.step import Before, Finding, Json, Verdict
+from pgcutover.steps.canary import seen_by_canary
 from pgcutover.steps.ports_database import DatabaseWorld
 
 NAMED = 10
@@ -36,7 +37,7 @@ class Verify:
 
     def do(self, world: DatabaseWorld, before: Before) -> None:
         world.target.close()
-        proof = world.proof.compare()
+        proof = world.proof.compare(seen=seen_by_canary(world.notes))
         if proof.unchecked:
             failures = [f"{c.unit}: {c.error}" for c in proof.unchecked]
             raise CopyError(
@@ -78,8 +79,8 @@ def _listed(things: Sequence[str]) -> str:
 
 def _summary(proof: Proof) -> str:
     rows = sum(c.source.rows for c in proof.tables if c.source is not None)
-    reprinted = sum(not d.decisive for d in proof.definitions)
-    said = f", {reprinted} definitions printed otherwise by the other version" if reprinted else ""
+    undecisive = sum(not d.decisive for d in proof.definitions)
+    said = f", {undecisive} differences that decide nothing, named in the report" if undecisive else ""
     return f"{len(proof.tables)} tables, {rows} rows compared{said}"
 
 

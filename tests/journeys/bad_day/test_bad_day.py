@@ -93,7 +93,7 @@ def _code(lab: Lab, person: Lab) -> str:
 
 def _copy_and_meddle(lab: Lab, day: Day, run: Watched) -> None:
     instance = f"instances/{APP}/network"
-    assert run.begun("copy")
+    run.begun("copy")
     lab.rds(f"{instance}/cut-after", {"bytes": 500_000})
     day.facts["tried again"] = run.until(r" copy \(try 2\): ")
     lab.rds(f"{instance}/stall")

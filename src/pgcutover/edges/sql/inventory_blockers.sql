@@ -21,6 +21,8 @@ SELECT 'unreadable', s.name
             AND CASE WHEN s.relkind = 'S' THEN has_sequence_privilege(s.oid, 'SELECT')
                      ELSE has_table_privilege(s.oid, 'SELECT') END)
  UNION ALL
+SELECT w.kind, w.name FROM ({owners}) AS w
+ UNION ALL
 SELECT 'foreign_tables', s.name FROM shown AS s WHERE s.relkind = 'f'
  UNION ALL
 SELECT 'user_mappings', format('%s on %s', m.usename, m.srvname) FROM pg_user_mappings AS m

@@ -1,4 +1,4 @@
--- Comments on what the other statements list. The schema heroku_ext is made apart, so its comment does not count.
+-- Comments on what the other statements list. The schemas public and heroku_ext are made apart, so theirs do not count.
 SELECT 'comment' AS kind,
        concat_ws(' ', 'on', i.type, i.identity) AS name,
        c.description AS definition
@@ -10,7 +10,7 @@ SELECT 'comment' AS kind,
       WHEN 'pg_type'::regclass THEN (SELECT o.typnamespace FROM pg_type AS o WHERE o.oid = c.objoid)
       WHEN 'pg_constraint'::regclass THEN (SELECT o.connamespace FROM pg_constraint AS o WHERE o.oid = c.objoid)
       WHEN 'pg_namespace'::regclass THEN (SELECT o.oid FROM pg_namespace AS o
-                                           WHERE o.oid = c.objoid AND o.nspname <> 'heroku_ext')
+                                           WHERE o.oid = c.objoid AND o.nspname NOT IN ('public', 'heroku_ext'))
       WHEN 'pg_statistic_ext'::regclass THEN (SELECT o.stxnamespace FROM pg_statistic_ext AS o WHERE o.oid = c.objoid)
       WHEN 'pg_trigger'::regclass THEN (SELECT r.relnamespace FROM pg_trigger AS o JOIN pg_class AS r ON r.oid = o.tgrelid
                                          WHERE o.oid = c.objoid)

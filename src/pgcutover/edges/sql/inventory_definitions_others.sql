@@ -1,4 +1,4 @@
--- Views, functions, types, sequences as text; schemas, operators and the like by name alone.
+-- Views, functions, types, sequences and the like as text; schemas, operator classes and some others by name alone.
 SELECT CASE c.relkind WHEN 'm' THEN 'materialised view' ELSE 'view' END AS kind,
        format('%I.%I', n.nspname, c.relname) AS name,
        pg_get_viewdef(c.oid) AS definition
@@ -8,22 +8,45 @@ SELECT CASE c.relkind WHEN 'm' THEN 'materialised view' ELSE 'view' END AS kind,
    AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  UNION ALL
-SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
-       p.oid::regprocedure::text,
-       CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid)
-            ELSE (SELECT concat_ws(' ', pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), a.aggkind,
-                                   a.aggnumdirectargs, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
-                                   a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
-                                   format_type(a.aggtranstype, NULL), a.agginitval, a.aggsortop::regoperator,
-                                   p.proparallel)
-                    FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid) END
-  FROM pg_proc AS p
- WHERE p.pronamespace IN ({schemas})
+SELECT r.kind, r.name, r.definition
+  FROM (SELECT p.oid, p.pronamespace,
+               CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
+               p.oid::regprocedure::text,
+               -- From columns, which mean the same in every version; what pg_get_functiondef prints may not.
+               concat_ws(E'\n',
+                   format('(%s) RETURNS %s', pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)),
+                   concat_ws(' ', 'LANGUAGE', (SELECT quote_ident(l.lanname) FROM pg_language AS l WHERE l.oid = p.prolang),
+                             'KIND', p.prokind, 'VOLATILE', p.provolatile, 'PARALLEL', p.proparallel, 'COST', p.procost,
+                             'ROWS', p.prorows,
+                             CASE WHEN p.proisstrict THEN 'STRICT' END,
+                             CASE WHEN p.proleakproof THEN 'LEAKPROOF' END,
+                             CASE WHEN p.prosecdef THEN 'SECURITY DEFINER' END,
+                             'SUPPORT ' || nullif(p.prosupport::oid, 0)::regproc::text,
+                             (SELECT 'TRANSFORM ' || string_agg(format_type(t.type, NULL), ', ' ORDER BY t.position)
+                                FROM unnest(p.protrftypes) WITH ORDINALITY AS t (type, position))),
+                   (SELECT 'SET ' || string_agg(c.entry, E'\nSET ' ORDER BY c.entry COLLATE "C")
+                      FROM unnest(p.proconfig) AS c (entry)),
+                   (SELECT concat_ws(' ', a.aggkind, a.aggnumdirectargs, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
+                                     a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
+                                     a.aggfinalextra, a.aggmfinalextra, a.aggfinalmodify, a.aggmfinalmodify,
+                                     format_type(a.aggtranstype, NULL), a.aggtransspace,
+                                     format_type(nullif(a.aggmtranstype, 0), NULL), a.aggmtransspace,
+                                     'INITIAL ' || a.agginitval, 'MOVING INITIAL ' || a.aggminitval,
+                                     a.aggsortop::regoperator)
+                      FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid),
+                   'LIBRARY ' || p.probin,
+                   -- One with a parsed body is told apart, below.
+                   'BODY ' || CASE WHEN to_jsonb(p) ->> 'prosqlbody' IS NULL THEN p.prosrc END)
+          FROM pg_proc AS p
+         UNION ALL
+        -- BEGIN ATOMIC, from 14 on: printed from a parsed query, like a view.
+        SELECT p.oid, p.pronamespace, 'function body', p.oid::regprocedure::text, pg_get_functiondef(p.oid)
+          FROM pg_proc AS p
+         WHERE to_jsonb(p) ->> 'prosqlbody' IS NOT NULL) AS r (oid, namespace, kind, name, definition)
+ WHERE r.namespace IN ({schemas})
+   -- Nor an extension's; and the constructor functions of a range type come and go with it.
    AND NOT EXISTS (SELECT FROM pg_depend AS d
-                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-   -- The constructor functions of a range type come and go with it.
-   AND NOT EXISTS (SELECT FROM pg_depend AS d
-                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = r.oid AND d.deptype IN ('e', 'i'))
  UNION ALL
 SELECT 'type',
        format('%I.%I', n.nspname, t.typname),
@@ -69,17 +92,34 @@ SELECT 'sequence',
    AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  UNION ALL
-SELECT i.type, i.identity, ''
-  FROM (SELECT 'pg_namespace'::regclass AS class, oid, oid AS schema FROM pg_namespace
-         UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
-         UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace FROM pg_opclass
-         UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_opfamily
-         UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
-         UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_conversion
-         UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
-         UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_ts_dict
-         UNION ALL SELECT 'pg_cast'::regclass, oid, NULL FROM pg_cast
-         UNION ALL SELECT 'pg_foreign_server'::regclass, oid, NULL FROM pg_foreign_server) AS o
+SELECT i.type, i.identity, o.definition
+  FROM (SELECT 'pg_namespace'::regclass AS class, oid, oid AS schema, '' AS definition FROM pg_namespace
+               -- Every database has it, and one whose owner made it anew has it with another number.
+               WHERE nspname <> 'public'
+         UNION ALL
+        SELECT 'pg_operator'::regclass, oid, oprnamespace,
+               concat_ws(' ', oprcode, oprrest, oprjoin, 'COMMUTATOR ' || nullif(oprcom, 0)::regoperator::text,
+                         'NEGATOR ' || nullif(oprnegate, 0)::regoperator::text, CASE WHEN oprcanmerge THEN 'MERGES' END,
+                         CASE WHEN oprcanhash THEN 'HASHES' END)
+          FROM pg_operator
+         UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace, '' FROM pg_opclass
+         UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace, '' FROM pg_opfamily
+         UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace, '' FROM pg_collation
+         UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace, '' FROM pg_conversion
+         UNION ALL
+        SELECT 'pg_ts_config'::regclass, c.oid, c.cfgnamespace,
+               (SELECT string_agg(format('%s %s', m.maptokentype, m.mapdict::regdictionary), ', '
+                                  ORDER BY m.maptokentype, m.mapseqno)
+                  FROM pg_ts_config_map AS m WHERE m.mapcfg = c.oid)
+          FROM pg_ts_config AS c
+         UNION ALL
+        SELECT 'pg_ts_dict'::regclass, d.oid, d.dictnamespace, concat_ws(' ', t.tmplname, d.dictinitoption)
+          FROM pg_ts_dict AS d JOIN pg_ts_template AS t ON t.oid = d.dicttemplate
+         UNION ALL
+        SELECT 'pg_cast'::regclass, oid, NULL,
+               concat_ws(' ', castcontext, castmethod, nullif(castfunc, 0)::regprocedure)
+          FROM pg_cast
+         UNION ALL SELECT 'pg_foreign_server'::regclass, oid, NULL, '' FROM pg_foreign_server) AS o
  CROSS JOIN LATERAL pg_identify_object(o.class, o.oid, 0) AS i
  -- Below 16384 are the objects that initdb made.
  WHERE o.oid >= 16384

@@ -1,4 +1,4 @@
--- Each table as text: one line for the whole, one per column, in attribute order. Owners and privileges are not in it,
+-- Each table as text: one line for the whole, one per column, in attribute order (by name in a table that inherits). Owners and privileges are not in it,
 -- nor what a version adds that means nothing elsewhere (15's attoptions carry pg_attver).
 WITH shown AS (
     SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name
@@ -28,10 +28,13 @@ WITH shown AS (
                       CASE WHEN a.attstattarget >= 0 THEN 'STATISTICS ' || a.attstattarget END,
                       (SELECT 'OPTIONS ' || string_agg(o.entry, ', ' ORDER BY o.entry)
                          FROM unnest(a.attoptions) AS o (entry) WHERE o.entry NOT LIKE 'pg_attver=%')),
-                      E'\n' ORDER BY a.attnum) AS lines
+                      E'\n' ORDER BY CASE WHEN h.there THEN a.attname END COLLATE "C", a.attnum) AS lines
       FROM shown AS s
       JOIN pg_attribute AS a ON a.attrelid = s.oid
       JOIN pg_type AS t ON t.oid = a.atttypid
+      -- A dump puts the inherited columns first, in their parents' order, wherever they stood.
+     CROSS JOIN LATERAL (SELECT NOT s.relispartition AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = s.oid)
+                         ) AS h (there)
       LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
      WHERE a.attnum > 0 AND NOT a.attisdropped
      GROUP BY a.attrelid
