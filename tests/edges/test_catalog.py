@@ -241,9 +241,9 @@ def test_what_a_second_credential_owns_stops_the_move(database: Fenced) -> None:
     assert [
         (
             "objects of a role other than the database's owner: "
-            f"SECURITY DEFINER function public.secret() of {other}, composite type public.pair of {other}, "
-            f"schema own of {other}, sequence public.counter of {other}, table public.mine of {other} and 2 more; "
-            "on the new server everything belongs to one",
+            f"SECURITY DEFINER function public.secret() of {other}, schema own of {other}, "
+            f"sequence public.counter of {other}, table public.mine of {other}, type public.pair of {other} "
+            "and 2 more; on the new server everything belongs to one",
             True,
         )
     ] == owned(database, OTHERS)

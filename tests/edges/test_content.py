@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
-from pgcutover.edges.content import ContentProof
+from pgcutover.edges.content import ContentProof, definition_differences
+from pgcutover.edges.definitions import Definitions, object_definitions, read_definitions
 from pgcutover.edges.digests import compare
 from pgcutover.facts.proof import Change, ComparisonUnit, TableComparison
 from pgcutover.lab.clusters import Cluster
@@ -212,6 +213,106 @@ def test_a_view_printed_otherwise_by_another_version_is_only_told(pair: Pair) ->
     assert proof.same
     run(pair.new, "CREATE OR REPLACE VIEW w AS SELECT 1 AS a, 2 AS b")
     assert not pair.proof.compare().same
+
+
+def test_what_a_canary_did_not_meet_is_no_reprint(pair: Pair) -> None:
+    """Once one flew, a view that differs otherwise decides, also between major versions; what it met does not."""
+    run(pair.old, "CREATE TABLE x (a integer); CREATE VIEW w AS SELECT a FROM x WHERE a < 5")
+    run(pair.new, "CREATE TABLE x (a integer); CREATE VIEW w AS SELECT a FROM x")
+    met = pair.proof.compare().definitions[0].mark
+    found = {seen: pair.proof.compare(seen=seen) for seen in (frozenset[str](), frozenset([met]))}
+    assert [(True, False), (False, True)] == [(p.definitions[0].decisive, p.same) for p in found.values()]
+
+
+FUNCTIONS = """
+CREATE FUNCTION price(n integer) RETURNS integer LANGUAGE plpgsql AS 'begin return n * 2; end';
+CREATE PROCEDURE clean() LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE total (integer) (sfunc = int4pl, stype = integer, initcond = '0');
+CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+CREATE FUNCTION parsed(n integer) RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT n; END;
+"""
+
+OTHER_FUNCTIONS = [
+    "CREATE OR REPLACE FUNCTION price(n integer) RETURNS integer LANGUAGE plpgsql AS 'begin return n * 3; end'",
+    "CREATE OR REPLACE FUNCTION price(n integer) RETURNS integer LANGUAGE sql AS 'SELECT n * 2'",
+    "CREATE OR REPLACE FUNCTION price(n integer DEFAULT 1) RETURNS integer LANGUAGE plpgsql AS 'begin return n*2; end'",
+    "DROP FUNCTION price; CREATE FUNCTION price(n integer) RETURNS bigint LANGUAGE plpgsql AS 'begin return n*2; end'",
+    "ALTER FUNCTION price SECURITY DEFINER",
+    "ALTER FUNCTION price IMMUTABLE",
+    "ALTER FUNCTION price PARALLEL SAFE",
+    "ALTER FUNCTION price STRICT",
+    "ALTER FUNCTION price SET search_path = public",
+    "ALTER FUNCTION price COST 7",
+    "ALTER FUNCTION parsed SECURITY DEFINER",
+    "ALTER PROCEDURE clean SECURITY DEFINER",
+    "CREATE OR REPLACE PROCEDURE clean() LANGUAGE sql AS 'SELECT 2'",
+    "CREATE OR REPLACE AGGREGATE total (integer) (sfunc = int4pl, stype = integer, initcond = '1')",
+    "CREATE OR REPLACE AGGREGATE total (integer) (sfunc = int4pl, stype = integer, initcond = '0', parallel = safe)",
+    "ALTER TEXT SEARCH CONFIGURATION words ALTER MAPPING FOR numword WITH english_stem",
+]
+
+
+def test_functions_decide_between_any_versions(pair: Pair) -> None:
+    """Their source, rights and settings mean the same in every version, so what differs is different."""
+    pair.both(FUNCTIONS)
+    assert pair.proof.compare().same
+    ours, unseen = object_definitions(pair.old.server), []
+    for other in OTHER_FUNCTIONS:
+        found = definition_differences(ours, changed(pair.new, other), same_major=False)
+        unseen += [other] if [] == [d for d in found if d.decisive] else []
+    assert [] == unseen
+
+
+def changed(database: Fenced, statements: str) -> Definitions:
+    """The definitions after a change that is taken back."""
+    with psycopg.connect(database.owner.url().reveal()) as session:
+        session.execute(statements)
+        session.execute("SET search_path = ''")
+        found = read_definitions(session)
+        session.rollback()
+    return found
+
+
+def test_a_parsed_body_is_only_told_between_versions(pair: Pair) -> None:
+    """BEGIN ATOMIC is printed like a view, which versions do differently."""
+    pair.both(FUNCTIONS)
+    run(pair.new, "CREATE OR REPLACE FUNCTION parsed(n integer) RETURNS integer LANGUAGE sql RETURN +n")
+    for seen in (None, frozenset[str]()):
+        found = pair.proof.compare(seen=seen)
+        assert [("function body:public.parsed(integer)", False)] == [(d.name, d.decisive) for d in found.definitions]
+        assert found.same
+
+
+def test_large_objects_cannot_be_verified(pair: Pair) -> None:
+    """They are not moved: one at the source is no pass, one on the target alone is a difference."""
+    run(pair.new, "SELECT lo_create(0)")
+    assert ["pg_catalog.pg_largeobject"] == [str(c.unit) for c in pair.proof.compare().different]
+    run(pair.old, "SELECT lo_create(0)")
+    proof = pair.proof.compare()
+    assert ["1 large objects at the source (1 on the target) are not moved"] == [c.error for c in proof.unchecked]
+    assert not proof.same
+
+
+def test_rights_of_everybody_on_the_database_are_told(pair: Pair) -> None:
+    """Heroku takes CONNECT from PUBLIC, a new database gives it: said, and nothing more."""
+    pair.old.run(f'REVOKE CONNECT ON DATABASE "{pair.old.owner.database}" FROM PUBLIC')
+    proof = pair.proof.compare()
+    assert ["database:rights of PUBLIC differs: 'TEMPORARY' became 'CONNECT, TEMPORARY'"] == [
+        str(d) for d in proof.definitions
+    ]
+    assert proof.same
+
+
+def test_columns_of_tables_that_inherit_may_stand_elsewhere(pair: Pair) -> None:
+    """A restore puts the parent's columns first; in other tables, and for other columns, the order counts."""
+    run(pair.old, "CREATE TABLE up (a integer); CREATE TABLE down (x integer) INHERITS (up); ALTER TABLE up ADD b int")
+    run(pair.new, "CREATE TABLE up (a integer, b integer); CREATE TABLE down (x integer) INHERITS (up)")
+    assert pair.proof.compare().same
+    run(pair.new, "ALTER TABLE down ALTER x TYPE bigint")
+    assert ["table:public.down"] == [d.name for d in pair.proof.compare().definitions]
+    run(pair.old, "ALTER TABLE down ALTER x TYPE bigint; CREATE TABLE k (a integer, b integer)")
+    run(pair.new, "CREATE TABLE k (b integer, a integer)")
+    assert ["table:public.k"] == [d.name for d in pair.proof.compare().definitions]
 
 
 def test_the_difference_is_exact_by_key(pair: Pair) -> None:

@@ -330,12 +330,10 @@ def test_the_moment_of_a_fence_that_fell_is_forgotten(database16: Fenced, held16
     held16.raise_fence(recorded)
     held16.close()
     database16.run("GRANT DELETE ON items TO " + database16.other.user)
-    with psycopg.connect(database16.owner.url().reveal()) as session:
-        session.execute("SELECT 1")
-        statement = 0
-        while database16.one("SELECT raised_at IS NOT NULL FROM pgcutover.fence"):
-            statement += 6
-            assert died_while(database16, statement, recorded, HeldSource.raise_fence)
+    statement = 0
+    while database16.one("SELECT raised_at IS NOT NULL FROM pgcutover.fence"):
+        statement += 6
+        assert died_while(database16, statement, recorded, HeldSource.raise_fence)
     with pytest.raises(FenceError, match="does not stand any more"):
         held16.keep_fence(recorded)
 

@@ -10,8 +10,8 @@ PRINTED = [
         "CHECK (((s)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))",
     ),
     (
-        "x <> ALL ((ARRAY['it''s ]) ::'::bpchar, E'back\\\\slash'::bpchar, NULL::bpchar])::text[]) AND true",
-        "x <> ALL (ARRAY[('it''s ]) ::'::bpchar)::text, (E'back\\\\slash'::bpchar)::text, (NULL::bpchar)::text]) AND true",
+        "x = ANY ((ARRAY['it''s ]) ::'::bpchar, E'back\\\\slash'::bpchar, NULL::bpchar])::text[])",
+        "x = ANY (ARRAY[('it''s ]) ::'::bpchar)::text, (E'back\\\\slash'::bpchar)::text, (NULL::bpchar)::text])",
     ),
     (
         """(ARRAY['a'::public."my mood"])::pg_catalog.text[]""",

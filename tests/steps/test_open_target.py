@@ -17,6 +17,7 @@ from pgcutover.edges.gate import Gate
 from pgcutover.errors import CopyError, TargetError
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
+from pgcutover.steps.canary import FLOWN
 from pgcutover.steps.fence import Fence
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED, OpenTarget
@@ -109,6 +110,29 @@ def test_what_could_not_be_checked_is_no_pass(world: TwoDatabases, new: Fenced) 
         Verify().do(world, {})
 
 
+def test_only_what_the_canary_met_may_differ(world: TwoDatabases, old: Fenced, new: Fenced) -> None:
+    """A view of another text stops the move, unless this run's latest canary met the very same difference."""
+    run(old, "CREATE VIEW w AS SELECT id FROM a")
+    run(new, "CREATE VIEW w AS SELECT id + 0 AS id FROM a")
+    world.notes.note(FLOWN, {"left_out": [], "seen": []})
+    with pytest.raises(CopyError, match=r"view:public\.w differs"):
+        Verify().do(world, {})
+    proof = world.proof.latest
+    assert proof is not None
+    world.notes.note(FLOWN, {"left_out": [], "seen": [proof.definitions[0].mark]})
+    Verify().do(world, {})
+    found = Verify().verify(world, {})
+    assert Verdict.WHOLE is found.verdict
+    assert "1 differences that decide nothing" in found.detail
+
+
+def test_a_large_object_at_the_source_is_no_pass(world: TwoDatabases, old: Fenced) -> None:
+    """It was made after the inventory, and is not on the new database."""
+    run(old, "SELECT lo_create(0)")
+    with pytest.raises(CopyError, match=r"could not verify .*1 large objects at the source"):
+        Verify().do(world, {})
+
+
 def test_undoing_the_proof_opens_the_target(world: TwoDatabases, new: Fenced) -> None:
     """As it was before it was closed, a default of its own included."""
     new.run(f'ALTER DATABASE "{new.owner.database}" SET default_transaction_read_only = off')
@@ -139,9 +163,10 @@ def test_a_table_of_another_role_does_not_hold_up_who_goes_back(
     OpenTarget().do(world, {})
     run(new, WRITE)
     new.run(
-        "CREATE TABLE public.hidden (id integer); INSERT INTO hidden VALUES (1); CREATE TABLE public.shown (id integer);"
+        "CREATE TABLE public.hidden (id integer); INSERT INTO hidden VALUES (1);"
+        "CREATE TABLE public.shown (id integer);"
         f'GRANT SELECT ON shown TO "{new.owner.user}"; INSERT INTO shown VALUES (1);'
-        f"CREATE TABLE public.lent (id integer); INSERT INTO lent VALUES (1);"
+        "CREATE TABLE public.lent (id integer); INSERT INTO lent VALUES (1);"
         f'GRANT SELECT, TRUNCATE ON lent TO "{new.owner.user}"; CREATE SCHEMA secret; CREATE TABLE secret.s (id serial)'
     )
     world.notes.note(LIFTED, {})
@@ -166,9 +191,10 @@ def test_a_table_of_another_role_does_not_hold_up_who_goes_back(
 
 
 def test_a_table_of_ours_in_a_schema_that_is_not_is_named_too(world: TwoDatabases, new: Fenced) -> None:
-    """One table that the server will not let us lock does not unlock the others, nor does one that lacks a privilege."""
+    """One that the server will not let us lock does not unlock the others, nor does one that lacks a privilege."""
     new.run(
-        f'CREATE SCHEMA secret; CREATE TABLE secret.ours (id integer); ALTER TABLE secret.ours OWNER TO "{new.owner.user}"'
+        "CREATE SCHEMA secret; CREATE TABLE secret.ours (id integer);"
+        f'ALTER TABLE secret.ours OWNER TO "{new.owner.user}"'
     )
     run(new, f'REVOKE ALL ON a FROM "{new.owner.user}"')
     with world.target.quiet() as unlocked, new.superuser() as session:

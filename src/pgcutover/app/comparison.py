@@ -54,7 +54,7 @@ def compare_now(config: Config, records: Records, run: Run, *, heroku: HerokuCli
             try:
                 proof = world.proof.compare()
                 # Only looked at: to claim the run is not for who only compares.
-                leaks = HeldSource(world.source_server).leaks() if lifted else ()
+                leaks = HeldSource(world.source_server).leaks() if lifted and run.is_open else ()
             except (SourceError, TargetError, AwsError) as error:
                 return _could_not(str(error))
     if leaks:

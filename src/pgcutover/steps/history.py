@@ -268,7 +268,7 @@ def _salvaged(payload: Json) -> list[Salvaged]:
 def _doubts(salvage: Json, notes: Sequence[Note]) -> list[str]:
     leaks = salvage.get("fence_leaks") if isinstance(salvage, Mapping) else None
     named = leaks if isinstance(leaks, Sequence) and not isinstance(leaks, str) else ()
-    doubts = [f"the old database could be written to: {leak}" for leak in named]
+    doubts = [f"the export may not be everything: {leak}" for leak in named]
     left_out = [n.payload for n in notes if n.kind == LEFT_OUT and isinstance(n.payload, Mapping)]
     return doubts + [f"nothing was exported ({note.get('by')}): {note.get('why')}" for note in left_out]
 
