@@ -33,7 +33,8 @@ class Canary:
     """Dump and restore into a scratch database that is dropped again; what cannot be carried shows now."""
 
     name: str = "canary"
-    keeps_target: bool = False
+    keeps_target: bool = True
+    """Nothing of it is left to undo, and a target that is gone must not hinder going back."""
     title: str = "restore the definitions of the live database into a scratch database, and drop that again"
     by_hand: str = "as the master: DROP DATABASE of the name that ends in _canary, if it is still there"
     calls: tuple[str, ...] = (

@@ -19,7 +19,8 @@ class Connect:
     """(app, command) pairs."""
     sslmode: str
     name: str = "connect"
-    keeps_target: bool = False
+    keeps_target: bool = True
+    """It changes nothing, and AWS not answering must not hinder going back."""
     title: str = "connect to the new database from a one-off dyno of each app, with the exact URL it will get"
     by_hand: str = "nothing to undo"
     calls: tuple[str, ...] = ("POST /apps/APP/dynos {command, env: {DATABASE_URL}}",)
