@@ -16,6 +16,7 @@ from pgcutover.edges.journal import SqliteJournal
 from pgcutover.errors import AwsError, SourceError, TargetError
 from pgcutover.facts.proof import Proof, TableComparison
 from pgcutover.running.journal import Run
+from pgcutover.steps.canary import seen_by_canary
 from pgcutover.steps.history import TableProof
 from pgcutover.steps.lift import LIFTED
 
@@ -52,7 +53,7 @@ def compare_now(config: Config, records: Records, run: Run, *, heroku: HerokuCli
         lifted = bool(notes.notes(LIFTED)) and run.outcome != "returned"
         with RunWorld(config, plan, run.run, heroku=heroku, aws=aws, notes=notes, holder="verify") as world:
             try:
-                proof = world.proof.compare()
+                proof = world.proof.compare(seen=seen_by_canary(notes))
                 # Only looked at: to claim the run is not for who only compares.
                 leaks = HeldSource(world.source_server).leaks() if lifted and run.is_open else ()
             except (SourceError, TargetError, AwsError) as error:
@@ -99,7 +100,7 @@ def _judged(proof: Proof, *, lifted: bool) -> Comparison:
     elif proof.different or proof.sequences_behind or decisive:
         verdict, says = ComparisonVerdict.DIFFERENT, "the databases differ"
     elif warnings:
-        verdict, says = ComparisonVerdict.WARNINGS, "the same, but for definitions that two versions print otherwise"
+        verdict, says = ComparisonVerdict.WARNINGS, "the same, but for differences that decide nothing"
     return Comparison(
         verdict=verdict.name.lower().replace("_", " "),
         exit_code=verdict,

@@ -5,6 +5,7 @@ and the plan, never here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -29,6 +30,7 @@ from pgcutover.errors import (
     NotUndoneError,
     PgcutoverError,
     RefusedError,
+    RightsError,
     RunnerConflictError,
     StalePlanError,
 )
@@ -249,7 +251,7 @@ class Cutover:
                 f"run {run.run} is {run.outcome}: there is nothing to go back from",
                 hint="Run pgcutover status to see what is next.",
             )
-        with self._session(None) as session:
+        with self._session(None, going_back=True) as session:
             lifted = session.lifted
             loses = (
                 "Rows written to the new database since the lift stay there, exported and counted, "
@@ -331,9 +333,15 @@ class Cutover:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _session(self, plan: Plan | None) -> Any:
+    def _session(self, plan: Plan | None, *, going_back: bool = False) -> AbstractContextManager[RunSession]:
         return open_session(
-            self._config, self._records, plan, heroku=self._heroku, aws=self._aws, listener=self._listener
+            self._config,
+            self._records,
+            plan,
+            heroku=self._heroku,
+            aws=self._aws,
+            listener=self._listener,
+            going_back=going_back,
         )
 
     def _plan_now(self) -> Planned:
@@ -365,8 +373,14 @@ class Cutover:
 
     def _require_write_scope(self, session: RunSession) -> None:
         """A change that changes nothing: a token that may only read is found before anything is touched."""
-        for app, on in session.maintenance().items():
-            self._heroku.set_maintenance(app, on=on)
+        try:
+            for app, on in session.maintenance().items():
+                self._heroku.set_maintenance(app, on=on)
+        except RightsError:
+            if not session.touched("prepare", "fence", "copy", "switch", "after"):
+                # All that there is of the run is the record of its claim.
+                drop_records(session.world.source_server)
+            raise
 
     def _write_break_glass(self, session: RunSession, break_glass: BreakGlass) -> None:
         text = break_glass(

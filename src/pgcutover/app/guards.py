@@ -10,6 +10,7 @@ from pgcutover.planning.plan import Plan
 from pgcutover.running.journal import Journal
 from pgcutover.running.state import Direction
 from pgcutover.running.step import Before, Json
+from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.ports import World
 from pgcutover.steps.ports_database import SourceGate
 from pgcutover.steps.releases import ReleaseWatch
@@ -78,9 +79,13 @@ class Guards:
             return
         if direction is Direction.FORWARD:
             self.watch.check()
-        if self._after(step, "stop-dynos") and not self._after(step, "lift"):
+        # A run that died amid the lift finds the application open: it opened it itself.
+        open_by_us = direction is Direction.FORWARD and bool(world.notes.notes(LIFTED))
+        if self._after(step, "lift") or open_by_us:
+            return
+        if self._after(step, "stop-dynos"):
             stop_strays(world, self.watch.apps)
-        if direction is Direction.FORWARD and not self._after(step, "lift"):
+        if direction is Direction.FORWARD:
             self._still_closed(world, step)
 
     def _still_closed(self, world: FencedWorld, step: str) -> None:

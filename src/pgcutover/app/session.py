@@ -27,7 +27,7 @@ from pgcutover.edges.fencing import lower_stored_fence
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.progress import CopyProgress, read_progress
-from pgcutover.edges.runrecord import drop_records
+from pgcutover.edges.runrecord import cas_sql, drop_records
 from pgcutover.errors import NotUndoneError, RefusedError, StalePlanError
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Phase, Plan
@@ -60,10 +60,7 @@ class Watcher(Listener, Protocol):
 class RunSession:
     """A run, open for work. Made by `open_session`."""
 
-    def __init__(
-        self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Watcher, *, stale: bool
-    ) -> None:
-        self._stale = stale
+    def __init__(self, run: Run, plan: Plan, journal: SqliteJournal, world: RunWorld, listener: Watcher) -> None:
         self.run, self.plan, self.world = run, plan, world
         self.notes = world.notes
         self._journal, self._listener = journal, listener
@@ -96,17 +93,7 @@ class RunSession:
     # -- going forward ----------------------------------------------------------------------------------------------
 
     def forward(self, last: Phase | None = None) -> None:
-        """Go on through every step up to the end of a phase; None: to the end.
-
-        Raises:
-            StalePlanError: the databases know of a later session than this journal: it comes from an old export.
-        """
-        if self._stale:
-            raise StalePlanError(
-                f"run {self.run.run} went on elsewhere after this journal was written",
-                hint="Import the newest export of the other machine. If there is none: pgcutover rollback, "
-                "then BREAK-GLASS.md for what it names.",
-            )
+        """Go on through every step up to the end of a phase; None: to the end."""
         until = [s.name for s in self.plan.steps if s.phase == last][-1] if last else None
         self._runner().forward(until)
 
@@ -151,7 +138,7 @@ class RunSession:
         """
         self._runner().unwind()
         # A journal that is older than the world (an old export) does not know of the fence; its own record does.
-        lower_stored_fence(self.world.source_server)
+        lower_stored_fence(self.world.source_server, cas_sql(self.run.run, self.world.claim.epoch))
         before = self.notes.notes(BEFORE)[0]
         left = difference(before, picture(self.world.heroku, list(before)))
         closed = [line for line in left if " maintenance:" in line or " formation " in line or line.endswith("absent")]
@@ -199,25 +186,44 @@ class RunSession:
 
 @contextmanager
 def open_session(
-    config: Config, records: Records, plan: Plan | None, *, heroku: HerokuClient, aws: Aws, listener: Watcher
+    config: Config,
+    records: Records,
+    plan: Plan | None,
+    *,
+    heroku: HerokuClient,
+    aws: Aws,
+    listener: Watcher,
+    going_back: bool = False,
 ) -> Iterator[RunSession]:
     """The open run of this environment; with a plan, a new one when none is open.
 
     Raises:
         RefusedError: no run is open and no plan was given; or the open run has another plan and has moved already.
         RunnerConflictError: another process works on this environment, here or on another machine.
+        StalePlanError: the databases know of more sessions than this journal, which comes from an old export; going
+            back is possible all the same.
     """
     with records.writing() as journal:
         run, running_plan = _open_run(journal, records, plan, heroku)
         holder = f"{heroku.account_email() or getpass.getuser()} on {socket.gethostname()} pid {os.getpid()}"
         notes = RunNotes(journal=journal, run=run.run)
-        opened = len(notes.notes(OPENED))
-        notes.note(OPENED, {"by": holder})
-        with RunWorld(config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder) as world:
-            found_epoch = world.claim.found_epoch
-            stale = found_epoch is not None and found_epoch > opened
+
+        def judge(found_epoch: int | None) -> None:
+            # Asked under the lock, before the run is taken: a refused journal changes nothing.
+            if not going_back and (found_epoch or 0) > len(notes.notes(OPENED)):
+                raise StalePlanError(
+                    f"run {run.run} went on elsewhere after this journal was written",
+                    hint="Import the newest export of the other machine. If there is none: pgcutover rollback, "
+                    "and BREAK-GLASS.md for what that names.",
+                )
+            notes.note(OPENED, {"by": holder})
+
+        with RunWorld(
+            config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder, judge=judge
+        ) as world:
+            _ = world.claim
             try:
-                yield RunSession(run, running_plan, journal, world, listener, stale=stale)
+                yield RunSession(run, running_plan, journal, world, listener)
             finally:
                 listener.close()
 

@@ -5,6 +5,7 @@ credentials between prepare and migrate; the target's address and logins come fr
 """
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -43,12 +44,22 @@ class RunWorld:
     """Everything that the steps of one run touch."""
 
     def __init__(
-        self, config: Config, plan: Plan, run: str, *, heroku: HerokuClient, aws: Aws, notes: RunNotes, holder: str
+        self,
+        config: Config,
+        plan: Plan,
+        run: str,
+        *,
+        heroku: HerokuClient,
+        aws: Aws,
+        notes: RunNotes,
+        holder: str,
+        judge: Callable[[int | None], None] | None = None,
     ) -> None:
+        """`judge` is asked with the epoch that the source has of this run, before the run is taken."""
         self.plan, self.run, self.heroku, self.aws, self.notes = plan, run, heroku, aws, notes
         self.clock = RealClock()
         self.vault = Vault(config.state / "vault.json")
-        self._config, self._holder = config, holder
+        self._config, self._holder, self._judge = config, holder, judge
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -73,7 +84,7 @@ class RunWorld:
     @cached_property
     def claim(self) -> Claim:
         """The right to run, taken on the source; on the target too once there is one."""
-        claim = Claim.acquire(self.source_server, None, run_id=self.run, holder=self._holder)
+        claim = Claim.acquire(self.source_server, None, run_id=self.run, holder=self._holder, judge=self._judge)
         self._exits.callback(claim.release)
         return claim
 

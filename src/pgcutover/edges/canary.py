@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.edges.archive import fit_tools
-from pgcutover.edges.content import definition_differences
+from pgcutover.edges.content import VERBATIM, definition_differences
 from pgcutover.edges.copysource import CopySource
 from pgcutover.edges.definitions import Definitions, object_definitions
 from pgcutover.edges.pgtools import canary, dump_schema, read_toc
@@ -26,6 +26,7 @@ from pgcutover.planning.clients import Chosen
 from pgcutover.planning.definitions import sift
 
 SUFFIX = "_canary"
+UNCHANGING = ("table:", "sequence:", *VERBATIM)
 DUMPS = 3
 NAMED = 10
 
@@ -122,6 +123,8 @@ def _refuse_losses(otherwise: Collection[DefinitionDifference], made: Collection
     excused = {f"comment:on schema {sql.Identifier(schema).as_string()}" for schema in made}
     excused |= {f"comment:on schema {schema}" for schema in made}
     lost = [d.name for d in otherwise if d.target is None and d.name not in excused]
+    # An expression may be spelt otherwise; columns, sequences and bodies of functions may not be other ones.
+    lost += [d.name for d in otherwise if d.target is not None and d.name.startswith(UNCHANGING)]
     if lost:
         more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
         raise ToolError(

@@ -61,8 +61,9 @@ class Person:
             check=False,
         )
         assert (words, status) == (words, done.returncode), done.stdout + done.stderr
-        # Errors come wrapped into a box.
-        return done.stdout + " ".join(done.stderr.replace("›", " ").split())
+        # Errors come wrapped into a box; a new home's first command warns of the terms of service.
+        errors = " ".join(done.stderr.replace("›", " ").split())
+        return done.stdout + re.sub(r"Warning: Our terms of service have changed: \S+", "", errors).strip()
 
     def terminal(self) -> "Terminal":
         return Terminal(environment(self.lab, self.home), self.home)

@@ -24,9 +24,9 @@ ELSEWHERE = "us-west-2"
 
 def refused(lab: Lab, *words: str, code: int) -> str:
     """The command's message, on one line; it has a hint and shows no traceback, and Heroku is as before."""
-    before, instances = lab.world(), lab.rds("instances")
+    before = lab.world(), {each["name"] for each in lab.rds("instances")}
     said = lab.run(*words, code=code)
-    assert (before, instances) == (lab.world(), lab.rds("instances"))
+    assert before == (lab.world(), {each["name"] for each in lab.rds("instances")})
     assert "Traceback" not in said.stderr
     assert "hint: " in said.stderr, said.stderr
     return " ".join(said.stderr.split())
@@ -35,9 +35,7 @@ def refused(lab: Lab, *words: str, code: int) -> str:
 # -- the command line and the files --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "words", [("migrate", "--fast"), ("move",), ("destroy",), ("migrate", "--on-failure", "pray")], ids=" ".join
-)
+@pytest.mark.parametrize("words", [("move",), ("migrate", "--on-failure", "pray")], ids=" ".join)
 def test_a_wrong_command_line(lab: Lab, words: tuple[str, ...]) -> None:
     """An unknown command or option, or a missing one, is 64 and names the help."""
     assert "--help" in lab.run(*words, code=USAGE).stderr
@@ -277,6 +275,7 @@ def bloated(lab: Lab, *, gib: int) -> Iterator[None]:
     """A table whose files are large, but of holes only."""
     with lab.source() as session:
         session.execute("CREATE TABLE vast (id int) WITH (autovacuum_enabled = false)")
+        session.execute(f'ALTER TABLE vast OWNER TO "{urlsplit(lab.variables()["DATABASE_URL"]).username}"')
         (path,) = session.execute("SELECT pg_relation_filepath('vast')").fetchone() or ("",)
         first = lab.leader.data / path
         try:
