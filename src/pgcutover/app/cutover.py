@@ -238,7 +238,10 @@ class Cutover:
                     f"{error.message}; and going back stopped: {second.message}", hint=f"{second.hint} {HALF_BACK}"
                 ) from error
             state = "as it was" if not left else f"as it was, but for {'; '.join(left)}"
-            error.hint = f"{error.hint} Everything went back: the application runs on the old database, {state}."
+            error.hint = (
+                f"Everything went back: the application runs on the old database, {state}. To try again: pgcutover "
+                f"plan, then pgcutover migrate. About the cause: {error.hint}"
+            )
 
     def rollback(self, *, ask: Ask, without_export: str = "") -> tuple[RunSummary, tuple[str, ...]]:
         """Go back to the old database; also returns where Heroku differs from before (nothing, normally).
@@ -322,7 +325,8 @@ class Cutover:
 
     def export_state(self, path: Path) -> None:
         """The run's state for another machine: one 0600 file, secrets included."""
-        self._records.export_to(path, self._config.file.read_text("utf-8"))
+        beside = {"config": self._config.file, "break-glass": self._config.file.parent / BREAK_GLASS}
+        self._records.export_to(path, {k: f.read_text("utf-8") for k, f in beside.items() if f.exists()})
 
     def import_state(self, path: Path) -> None:
         self._records.import_from(path)

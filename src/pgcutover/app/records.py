@@ -5,7 +5,7 @@ It reads and writes files, nothing else. Invariant: a plan that is read has the 
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pgcutover.app.step_order import planned_steps
 from pgcutover.edges.journal import SqliteJournal
+from pgcutover.edges.journal.export import read_export
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import ConfigError, RefusedError, StalePlanError
 from pgcutover.planning.plan import Plan, digest_of
@@ -115,13 +116,13 @@ class Records:
 
     # -- moving to another machine ----------------------------------------------------------------------------------
 
-    def export_to(self, file: Path, config_text: str) -> None:
-        """Journal, plans, saved values and configuration in one 0600 file. It holds secrets."""
+    def export_to(self, file: Path, beside: Mapping[str, str]) -> None:
+        """Journal, plans, saved values and what stands beside them in one 0600 file. It holds secrets."""
         if not self.journal_file.exists():
             raise RefusedError("there is nothing to export: no run was started here", hint="Run pgcutover prepare.")
         stored = {f"plans/{p.name}": p.read_text("utf-8") for p in sorted((self.state / "plans").glob("*.json"))}
         with SqliteJournal(self.journal_file, read_only=True) as journal:
-            journal.export(file, {"vault": self.vault.export(), "config": config_text, **stored})
+            journal.export(file, {"vault": self.vault.export(), **beside, **stored})
 
     def import_from(self, file: Path) -> None:
         """Take over what `export_to` wrote.
@@ -159,3 +160,16 @@ class Records:
 def ended_as(run: Run) -> Outcome | None:
     """How a closed run ended."""
     return Outcome(run.outcome) if run.outcome is not None else None
+
+
+def unpack_beside(export: Path, config: Path, break_glass: str) -> tuple[Path, ...]:
+    """Write the configuration and BREAK-GLASS.md that an export carries, where they are missing; what was written."""
+    found = read_export(export).attachments
+    places = {"config": config, "break-glass": config.parent / break_glass}
+    written = []
+    for key, path in places.items():
+        if key in found and not path.exists():
+            path.write_text(found[key], "utf-8")
+            path.chmod(OWNER_ONLY)
+            written.append(path)
+    return tuple(written)

@@ -13,9 +13,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pgcutover.app.cutover import Cutover, OnFailure
+from pgcutover.app.cutover import BREAK_GLASS, Cutover, OnFailure
 from pgcutover.app.first import write_config
 from pgcutover.app.people import Confirmation, Question
+from pgcutover.app.records import unpack_beside
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
 from pgcutover.faces import cli_lab, documents, live, render, report
@@ -39,7 +40,7 @@ err = console(stderr=True)
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.", metavar="FILE")]
 Environment = Annotated[str | None, typer.Option("--env", help="Environment; default: the only one.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for machines. A production plan still wants --code.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be called, touch nothing.")]
 PlanFile = Annotated[
     Path | None, typer.Argument(help="A plan file; default: the environment's newest.", metavar="PLAN")
@@ -179,13 +180,17 @@ def status(
     ] = None,
 ) -> None:
     """Where the move stands and what to type next."""
+    if export and import_:
+        raise UsageError("give --export or --import, not both")
+    if import_:
+        for path in unpack_beside(import_, config.absolute(), BREAK_GLASS):
+            err.print(f"wrote {path}")
     with _cutover(config, env, json=json) as cutover:
-        if export and import_:
-            raise UsageError("give --export or --import, not both")
         if import_:
             cutover.import_state(import_)
         if export:
             cutover.export_state(export)
+            err.print(f"wrote {export}: it holds secrets, and only you may read it")
         summary = cutover.status()
     emit(out, summary, render.status(summary), json=json)
 

@@ -11,7 +11,10 @@ from rich.console import Console, RenderableType
 def emit(console: Console, value: Any, text: RenderableType, *, json: bool) -> None:
     """Print `value` as one JSON document, or `text`."""
     if json:
-        console.out(json_.dumps(as_json(value), indent=2, sort_keys=True, default=str), highlight=False)
+        body = as_json(value)
+        # Every document says which version of its shape it is.
+        document = {"version": 1, **body} if isinstance(body, dict) else body
+        console.out(json_.dumps(document, indent=2, sort_keys=True, default=str), highlight=False)
     else:
         console.print(text)
 

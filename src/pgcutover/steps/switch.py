@@ -28,7 +28,7 @@ class Switch:
     @property
     def by_hand(self) -> str:
         return "; ".join(
-            f"heroku config:unset {' '.join(m.variable for m in a.variables if m.attachment)} -a {a.app}"
+            f"heroku config:unset {' '.join(m.variable for m in a.variables)} -a {a.app}; set copied URLs again"
             for a in self.apps
         )
 

@@ -31,6 +31,7 @@ def test_a_move_goes_on_on_another_machine_and_nowhere_from_an_older_export(lab:
     second.run(*MIGRATE)
     assert "moved" == second.json("status")["outcome"]
     alive(second, on="rds")
+    lab.nothing_lost()
 
     third = lab.at("third-laptop")
     third.run("status", "--import", str(export))
@@ -38,7 +39,7 @@ def test_a_move_goes_on_on_another_machine_and_nowhere_from_an_older_export(lab:
     refused = third.run(*MIGRATE, code=STALE)
     assert "went on elsewhere" in refused.stderr
     assert moved == lab.world()
-    alive(second, on="rds")
+    lab.nothing_lost()
 
     second.run(*ROLLBACK)
     assert before == lab.world()

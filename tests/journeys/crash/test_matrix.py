@@ -101,7 +101,7 @@ def lab(make_lab: Callable[[str], Lab], monkeypatch: pytest.MonkeyPatch) -> Iter
     yield lab
 
 
-def lives(lab: Lab, fuse: Fuse, act: Callable[[Cutover], object]) -> int:
+def lives(lab: Lab, fuse: Fuse, act: Callable[[Cutover], object], *, may_lack: bool = False) -> int:
     """A new process, as it were, after every death, until one comes to the end; how many died."""
     deaths = 0
     while True:
@@ -113,7 +113,9 @@ def lives(lab: Lab, fuse: Fuse, act: Callable[[Cutover], object]) -> int:
             deaths += 1
             print(f"{deaths}: {death}", flush=True)
             found = lab.check()
-            assert (0, 0) == (found["lost"], found["doubled"]), (str(death), found)
+            assert 0 == found["doubled"], (str(death), found)
+            # Going back after the lift leaves the new rows on RDS; only then may the old database lack some.
+            assert may_lack or 0 == found["lost"], (str(death), found)
         else:
             return deaths
 
@@ -123,7 +125,7 @@ def agree(_: object) -> Confirmation:
 
 
 def test_every_point_of_a_move_and_of_its_way_back(lab: Lab, fuse: Fuse) -> None:
-    """Dead once at every point, the move ends moved and the rollback ends with Heroku as it was; nothing is lost."""
+    """Dead once at every point, the move ends moved with nothing lost, the rollback with Heroku as it was."""
     steps = planned(lab)
     before = lab.world()
     deaths = lives(lab, fuse, lambda cutover: cutover.migrate(None, ask=agree, break_glass=break_glass))
@@ -134,7 +136,7 @@ def test_every_point_of_a_move_and_of_its_way_back(lab: Lab, fuse: Fuse) -> None
     moved(lab)
 
     fuse.passed.clear()
-    deaths = lives(lab, fuse, lambda cutover: cutover.rollback(ask=agree))
+    deaths = lives(lab, fuse, lambda cutover: cutover.rollback(ask=agree), may_lack=True)
     mine = [step["name"] for step in steps if not step["keeps_target"]]
     points = {(name, point) for name in mine for point in ("undoing", "undone, not written", "undone")}
     assert (points, len(points)) == (fuse.passed, deaths)

@@ -126,7 +126,12 @@ def test_every_point_of_a_move_and_of_its_way_back(lab: Lab, fuse: Fuse) -> None
     """Dead once at every point, the move ends moved and the rollback ends with Heroku as it was; nothing is lost."""
     steps = planned(lab)
     before = lab.world()
-    fuse.passed |= {(n, p) for n in names(steps) if n not in ("smoke", "lift", "aftercare") for p in ("begun", "done, not written", "done")}
+    fuse.passed |= {
+        (n, p)
+        for n in names(steps)
+        if n not in ("smoke", "lift", "aftercare")
+        for p in ("begun", "done, not written", "done")
+    }
     deaths = lives(lab, fuse, lambda cutover: cutover.migrate(None, ask=agree, break_glass=break_glass))
     assert deaths in (6, 9)
     assert [] == fuse.failures

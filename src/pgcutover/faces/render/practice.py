@@ -69,8 +69,8 @@ def ledger(verdict: Mapping[str, Any]) -> RenderableType:
         f"{count(verdict['doubled'])} doubled"
     )
     outages = verdict["outage_s"]
-    pairs = [("Users", f"longest silence {duration(outages['users'])}")]
-    pairs += [("Database", f"longest silence {duration(outages['database'])}")]
+    told = [("Users", "users"), ("Database", "database")]
+    pairs = [(name, f"silent for {duration(outages[key])} in all since the lab began") for name, key in told]
     pairs += [(name, _place(app)) for name, app in verdict["apps"].items()]
     if verdict.get("unjudged"):
         pairs.append(("Not judged", f"{count(verdict['unjudged'])}: their app has no database at this moment"))
