@@ -50,10 +50,10 @@ class Shared:
             return
         (lab.directory / CONFIG).write_text(self._config)
         lab.heroku("DELETE", "/_lab/faults")
-        lab.heroku("PUT", f"/_lab/apps/{APP}/processes/release", {"command": None})
         ran = {word for said in lab.history[self._seen :] for word in said.args}
         if ran & MOVING and lab.json("status")["outcome"] not in AT_REST:
             lab.run("rollback", "--yes")
+        lab.heroku("PUT", f"/_lab/apps/{APP}/processes/release", {"command": None})
         if lab.world() == self._world and not (ran & MOVING and lab.check()["lost"]):
             self._lab = lab
 

@@ -6,7 +6,7 @@ Nothing here decides what is next; `cutover.py` calls it in the order that the p
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -142,6 +142,8 @@ class RunSession:
         before = self.notes.notes(BEFORE)[0]
         left = difference(before, picture(self.world.heroku, list(before)))
         closed = [line for line in left if " maintenance:" in line or " formation " in line or line.endswith("absent")]
+        # A process type that a release took away; nothing of it ran before.
+        closed = [line for line in closed if not line.endswith(": 0 -> absent")]
         if closed:
             raise NotUndoneError(
                 f"Heroku is not as it was before: {'; '.join(closed)}",
@@ -210,11 +212,12 @@ def open_session(
 
         def judge(found_epoch: int | None) -> None:
             # Asked under the lock, before the run is taken: a refused journal changes nothing.
-            if not going_back and (found_epoch or 0) > len(notes.notes(OPENED)):
+            stale = (found_epoch or 0) > len(notes.notes(OPENED))
+            if stale and (not going_back or _switched(notes, running_plan, heroku)):
                 raise StalePlanError(
                     f"run {run.run} went on elsewhere after this journal was written",
-                    hint="Import the newest export of the other machine. If there is none: pgcutover rollback, "
-                    "and BREAK-GLASS.md for what that names.",
+                    hint="Import the newest export of the other machine. If there is none, and the application was "
+                    "not switched yet: pgcutover rollback; if it was: BREAK-GLASS.md.",
                 )
             notes.note(OPENED, {"by": holder})
 
@@ -226,6 +229,24 @@ def open_session(
                 yield RunSession(run, running_plan, journal, world, listener)
             finally:
                 listener.close()
+
+
+def _switched(notes: RunNotes, plan: Plan, heroku: HerokuClient) -> bool:
+    """Whether a variable that the plan moves is other than before: a journal that does not know why cannot go back."""
+    before = notes.notes(BEFORE)[0]
+    apps = [app.moves for app in plan.decisions.apps]
+    now = picture(heroku, [moves.app for moves in apps])
+    moved = {moves.app: {m.variable for m in moves.variables} for moves in apps}
+    changed = difference(
+        {a: _config_of(before, a, v) for a, v in moved.items()}, {a: _config_of(now, a, v) for a, v in moved.items()}
+    )
+    return bool(changed)
+
+
+def _config_of(seen: Mapping[str, Json], app: str, variables: Collection[str]) -> dict[str, Json]:
+    part = seen.get(app)
+    config = part.get("config") if isinstance(part, Mapping) else None
+    return {v: config.get(v) for v in variables} if isinstance(config, Mapping) else {}
 
 
 def _open_run(journal: SqliteJournal, records: Records, plan: Plan | None, heroku: HerokuClient) -> tuple[Run, Plan]:

@@ -40,16 +40,14 @@ class ScaleDown:
     def verify(self, world: World, before: Before) -> Finding:
         now = {moves.app: dict(quantities(world, moves.app)) for moves in self.apps}
         down = all(now[moves.app][kind] == 0 for moves in self.apps for kind in self._types(world, moves))
-        unchanged = all(now[app] == before[app] for app in now)
+        unchanged = all(not _to_scale(now[app], formation_of(before, app)) for app in now)
         verdict = Verdict.WHOLE if down else Verdict.ABSENT if unchanged else Verdict.PARTIAL
         evidence: dict[str, Json] = {"formation_before": dict(before)}
         return Finding(verdict=verdict, unchanged=unchanged, evidence=evidence)
 
     def undo(self, world: World, before: Before) -> None:
         for moves in self.apps:
-            wanted = formation_of(before, moves.app)
-            now = quantities(world, moves.app)
-            up = {kind: quantity for kind, quantity in wanted.items() if now.get(kind) != quantity}
+            up = _to_scale(quantities(world, moves.app), formation_of(before, moves.app))
             if up:
                 world.heroku.scale(moves.app, up)
 
@@ -59,14 +57,21 @@ class ScaleDown:
         return tuple(kind for kind in quantities(world, moves.app) if kind not in keep)
 
 
+def _to_scale(now: Mapping[str, int], wanted: Mapping[str, int]) -> dict[str, int]:
+    """What differs. A type that a release took away meanwhile cannot be scaled, and must not hinder going back."""
+    return {kind: quantity for kind, quantity in wanted.items() if kind in now and now[kind] != quantity}
+
+
 def quantities(world: World, app: str) -> dict[str, int]:
     """Quantity by process type, as Heroku has it now."""
     return {p.type: p.quantity for p in world.heroku.formation(app)}
 
 
 def formation_before(world: World, app: str) -> dict[str, int]:
-    """What ran before the fence, as the run noted it: what smoke and lift bring back."""
-    return formation_of(world.notes.notes(FORMATION)[-1], app)
+    """What ran before the fence, as the run noted it: what smoke and lift bring back, of the types that still exist."""
+    now = quantities(world, app)
+    held = formation_of(world.notes.notes(FORMATION)[-1], app)
+    return {kind: quantity for kind, quantity in held.items() if kind in now}
 
 
 def formation_of(before: Mapping[str, Json], app: str) -> dict[str, int]:

@@ -55,7 +55,7 @@ def test_a_release_phase_that_fails_in_the_switch_waits_when_told_to(lab: Lab) -
     stopped = lab.check()
     assert (True, "stopped") == (stopped["apps"][APP]["maintenance"], lab.json("status")["outcome"])
     assert lab.run("rollback", "--dry-run").stdout.strip()
-    lab.run("rollback", code=67)
+    lab.run("rollback", code=NOT_CONFIRMED)
     assert stopped["acknowledged"] == lab.check()["acknowledged"]
     back = lab.run("rollback", "--yes").stdout
     assert "the same" in " ".join(back.split())
