@@ -10,6 +10,7 @@ import pytest
 from fenced_database import DyingServer, Fenced, fenced_database
 from pgcutover.edges.fence_state import undo_sql
 from pgcutover.edges.fencing import HeldSource, lower_stored_fence
+from pgcutover.edges.runrecord import drop_records
 from pgcutover.errors import FenceError, SourceError
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.clusters import Cluster
@@ -144,6 +145,36 @@ def test_a_person_with_psql_can_lower_it(database16: Fenced, held16: HeldSource)
         session.execute(script)
     assert before == database16.state()
     assert held16.fence_status(recorded).absent
+
+
+@pytest.mark.timeout(60)
+def test_a_person_breaks_the_locks_of_a_machine_that_hangs(database16: Fenced, held16: HeldSource) -> None:
+    """The SQL ends the session that still holds the locks, instead of waiting for it."""
+    before = database16.state()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+        session.execute(undo_sql(database16.server, recorded))
+    with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+        session.execute("INSERT INTO items (name) VALUES ('again')")
+    assert before == database16.state()
+    with pytest.raises(FenceError, match="does not stand"):
+        held16.keep_fence(recorded)
+
+
+def test_a_person_with_psql_needs_no_record(database16: Fenced, held16: HeldSource) -> None:
+    """The SQL that was kept elsewhere lowers a fence whose record is gone, as after retire; again it does no harm."""
+    before = database16.state()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    script = undo_sql(database16.server, recorded)
+    drop_records(database16.server, even_fenced=True)
+    assert before != database16.state()
+    for _ in range(2):
+        with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+            session.execute(script)
+        assert before == database16.state()
 
 
 def test_a_prepared_transaction_stops_it_before_anything_is_touched(database16: Fenced, held16: HeldSource) -> None:

@@ -13,7 +13,7 @@ from pgcutover.faces.documents import break_glass, plan_markdown
 from pgcutover.planning.moves import VariableMove
 
 SQL = ("BEGIN READ WRITE;", 'GRANT INSERT ON TABLE public."odd $name" TO u1;', "COMMIT;")
-FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0}}
+FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0, "release": 0}}
 OLD, NEW = "postgres://u:p@old.example:5432/d", "postgres://u:p@new.example:5432/acme_api?sslmode=require"
 HEROKU = """#!/bin/sh
 printf '%s\\n' "$*" >> "$LOG"
@@ -53,29 +53,29 @@ def typed(commands: str, tmp_path: Path, *, current: str = NEW, legacy: str = OL
 
 
 def test_the_commands_bring_the_application_back_in_order(tmp_path: Path) -> None:
-    """Closed first, pointed back, fence lowered, the exact formation, opened last."""
+    """Closed first, fence lowered, pointed back, the exact formation, opened last."""
     asked = typed("\n".join(blocks(document())[:5]), tmp_path)
     assert [
         "maintenance:on -a acme-api",
         "ps:scale web=0 worker=0 clock=0 -a acme-api",
         "ps -a acme-api",
+        "pg:psql HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
+        "\\set ON_ERROR_STOP on",
+        "\\set AUTOCOMMIT on",
+        *SQL,
+        "pg:killall HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
         "config:get DATABASE_URL -a acme-api",
+        "config:get HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
+        "config:get REPORTING_URL -a acme-api",
+        f"config:set REPORTING_URL={OLD} -a acme-api",
         "config:unset DATABASE_URL -a acme-api",
         f"addons:attach {story.ADDON} --as DATABASE -a acme-api --confirm acme-api",
         "config:unset POOL_URL -a acme-api",
         "pg:connection-pooling:attach acme-api::HEROKU_POSTGRESQL_LEGACY --as POOL -a acme-api",
         "config:unset READER_URL -a acme-api",
         f"addons:attach {story.ADDON} --as READER -a acme-api --credential reporting --confirm acme-api",
-        "config:get HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
-        "config:get REPORTING_URL -a acme-api",
-        f"config:set REPORTING_URL={OLD} -a acme-api",
         "releases -n 1 --json -a acme-api",
         "releases -n 3 -a acme-api",
-        "pg:psql HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
-        "\\set ON_ERROR_STOP on",
-        "\\set AUTOCOMMIT on",
-        *SQL,
-        "pg:killall HEROKU_POSTGRESQL_LEGACY_URL -a acme-api",
         "ps:scale web=2 worker=1 -a acme-api",
         "maintenance:off -a acme-api",
     ] == asked
@@ -83,18 +83,18 @@ def test_the_commands_bring_the_application_back_in_order(tmp_path: Path) -> Non
 
 def test_what_was_not_switched_is_left_alone(tmp_path: Path) -> None:
     """Before the switch nothing is attached and no copy is set: it may have options that the old URL has not."""
-    asked = typed(blocks(document())[1], tmp_path, current=f"{OLD}?sslmode=require")
+    asked = typed(blocks(document())[2], tmp_path, current=f"{OLD}?sslmode=require")
     assert ["config:unset"] * 3 == [line.split()[0] for line in asked if re.match("config:[us]|addons|pg:", line)]
 
 
 def test_without_an_answer_from_heroku_no_copy_is_emptied(tmp_path: Path) -> None:
     """When the old URL cannot be read, the variable keeps the new one until the block is pasted again."""
-    assert not [line for line in typed(blocks(document())[1], tmp_path, legacy="") if line.startswith("config:set")]
+    assert not [line for line in typed(blocks(document())[2], tmp_path, legacy="") if line.startswith("config:set")]
 
 
 def test_the_replaced_url_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     """Pasting the block again adds to the file, so that the new database's URL stays in it."""
-    block = blocks(document())[1]
+    block = blocks(document())[2]
     typed(block, tmp_path)
     typed(block, tmp_path, current=OLD)
     kept = tmp_path / "database-urls.txt"
@@ -124,7 +124,7 @@ def test_every_block_says_when_it_applies() -> None:
     conditions = re.findall(r"^\*When:\* (.*)$", text, re.MULTILINE)
     assert 6 == len(conditions)
     assert {"always"} == {condition[:6] for condition in conditions}
-    assert "also before the switch" in conditions[2]
+    assert "also before the switch" in conditions[1]
 
 
 def test_the_warning_comes_before_the_first_command() -> None:
@@ -148,7 +148,7 @@ def test_names_cannot_break_out_of_a_command(tmp_path: Path) -> None:
     """A name with shell signs arrives at heroku as one word."""
     odd = "odd; touch pwned $(x)"
     moves = story.moves(variables=(VariableMove(variable="A_URL", attachment=odd, addon=story.ADDON),))
-    asked = typed(blocks(document(plan=story.plan(app=moves)))[1], tmp_path)
+    asked = typed(blocks(document(plan=story.plan(app=moves)))[2], tmp_path)
     assert f"addons:attach {story.ADDON} --as {odd} -a acme-api --confirm acme-api" in asked
     assert not (tmp_path / "pwned").exists()
     assert shlex.quote(odd) in document(plan=story.plan(app=moves))
@@ -157,7 +157,7 @@ def test_names_cannot_break_out_of_a_command(tmp_path: Path) -> None:
 def test_a_table_name_cannot_end_the_script(tmp_path: Path) -> None:
     """A name may have line breaks in it, and the line that would end the script for psql."""
     odd = ("BEGIN;", 'GRANT INSERT ON TABLE "odd\nSQL\ntouch pwned\n\u2028;\n name" TO u1;', "COMMIT;")
-    asked = typed(blocks(document(unfence_sql=odd))[2], tmp_path)
+    asked = typed(blocks(document(unfence_sql=odd))[1], tmp_path)
     assert "\n".join(odd).splitlines() == asked[3:-1]
     assert not (tmp_path / "pwned").exists()
 

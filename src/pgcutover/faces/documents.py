@@ -19,8 +19,10 @@ Formations = Mapping[str, Mapping[str, int]]
 """Quantity by process type, by app."""
 POOLING = "connection-pooling"
 KEPT_URLS = "database-urls.txt"
-"""Where block 2 keeps the URL that it is about to replace."""
+"""Where block 3 keeps the URL that it is about to replace."""
 RELEASE_POLL_S = 2
+# Heroku starts its dynos, nobody scales it. https://devcenter.heroku.com/articles/release-phase
+RELEASE_PHASE = "release"
 
 
 def break_glass(
@@ -38,8 +40,9 @@ def break_glass(
     parts = [
         _preface(plan, kept),
         _block("1. Close the application", _when_closed(), _close(plan, formation)),
-        _block("2. Point the application at the old database", _when_switched(plan), _point_back(plan, kept)),
-        _block("3. Lower the fence", _when_fenced(), _lower(kept, unfence_sql)),
+        # Before the variables change: a release phase may write to the database that they name.
+        _block("2. Lower the fence", _when_fenced(), _lower(kept, unfence_sql)),
+        _block("3. Point the application at the old database", _when_switched(plan), _point_back(plan, kept)),
         _block("4. Start the dynos", "always, once 2 and 3 are done.", _start(plan, formation)),
         _block("5. Open the application", "always, last.", _open(plan, maintenance)),
         _block("6. Check", _what_to_see(plan), _check(plan, kept)),
@@ -92,7 +95,7 @@ The old database is `{plan.decisions.source.addon}`; it stays attached to `{kept
 
 > **Warning. After the lift this loses data from view.** Once the application has been opened on the new database
 > (`{target.instance}`, {target.region}), what it wrote there is not in the old database and these commands do not carry
-> it back. The rows stay on `{target.instance}`; nothing here deletes it. Block 2 keeps its URL in `{KEPT_URLS}`, for
+> it back. The rows stay on `{target.instance}`; nothing here deletes it. Block 3 keeps its URL in `{KEPT_URLS}`, for
 > your eyes only. Before the lift nobody but the smoke test has written to the new database, and nothing is lost.
 """
 
@@ -114,10 +117,33 @@ def _close(plan: Plan, formation: Formations) -> Iterator[str]:
         yield f"heroku maintenance:on -a {name}"
         # In a Private Space web=0 shows errors instead of the page. https://devcenter.heroku.com/articles/maintenance-mode
         kept = app.moves.web_types if app.moves.private_space else ()
-        down = [kind for kind in formation.get(app.moves.app, {}) if kind not in kept]
+        down = [kind for kind in formation.get(app.moves.app, {}) if kind not in (*kept, RELEASE_PHASE)]
         if down:
             yield f"heroku ps:scale {' '.join(f'{quote(kind)}=0' for kind in down)} -a {name}"
         yield f"heroku ps -a {name}"
+
+
+def _when_fenced() -> str:
+    return (
+        "always, also before the switch; where the fence does not stand it changes nothing. It ends pgcutover's own "
+        "sessions, then it ends everybody's: a session that began under the fence would stay read-only. The last line "
+        "of the script must answer COMMIT."
+    )
+
+
+def _lower(kept: KeptAttachment, statements: Sequence[str]) -> Iterator[str]:
+    database = f"{quote(kept.name)}_URL -a {quote(kept.app)}"
+    script = "\n".join(statements)
+    end = "SQL"
+    while end in script.splitlines():
+        # A table's name may have any line in it.
+        end += "_"
+    yield f"heroku pg:psql {database} <<'{end}'"
+    yield r"\set ON_ERROR_STOP on"
+    yield r"\set AUTOCOMMIT on"
+    yield script
+    yield end
+    yield f"heroku pg:killall {database}"
 
 
 def _when_switched(plan: Plan) -> str:
@@ -138,13 +164,14 @@ def _point_back(plan: Plan, kept: KeptAttachment) -> Iterator[str]:
     now = f"heroku config:get {quote(source.attachment)}_URL -a {quote(source.billing_app)}"
     yield f"(umask 077; {now} >> {KEPT_URLS})"
     for app in plan.decisions.apps:
+        # First, for the last release should be one of attaching, which runs no release phase that could fail.
+        yield from _copy_back(plan, kept, app)
         for move in app.moves.variables:
             if move.attachment:
                 # One at a time, for Heroku refuses all of a command when an attachment owns one of its variables; and
                 # together, for an attachment that is in place needs nothing.
                 yield f"heroku config:unset {quote(move.variable)} -a {quote(app.moves.app)} &&"
                 yield f"  {_attach(plan, move, app)}"
-        yield from _copy_back(plan, kept, app)
     for app in plan.decisions.apps:
         # A dyno that starts while a release is pending starts with the config of the one before.
         pending = f"""heroku releases -n 1 --json -a {quote(app.moves.app)} | grep -q '"status": *"pending"'"""
@@ -177,29 +204,6 @@ def _attach(plan: Plan, move: VariableMove, app: AppPlan) -> str:
     credential = f" --credential {quote(name)}" if name else ""
     # Confirmed beforehand: a question would take the next pasted line for its answer.
     return f"heroku addons:attach {quote(move.addon)} {where}{credential} --confirm {quote(app.moves.app)}"
-
-
-def _when_fenced() -> str:
-    return (
-        "always, also before the switch; where the fence does not stand it changes nothing. It ends pgcutover's own "
-        "sessions, then it ends everybody's: a session that began under the fence would stay read-only. The last line "
-        "of the script must answer COMMIT."
-    )
-
-
-def _lower(kept: KeptAttachment, statements: Sequence[str]) -> Iterator[str]:
-    database = f"{quote(kept.name)}_URL -a {quote(kept.app)}"
-    script = "\n".join(statements)
-    end = "SQL"
-    while end in script.splitlines():
-        # A table's name may have any line in it.
-        end += "_"
-    yield f"heroku pg:psql {database} <<'{end}'"
-    yield r"\set ON_ERROR_STOP on"
-    yield r"\set AUTOCOMMIT on"
-    yield script
-    yield end
-    yield f"heroku pg:killall {database}"
 
 
 def _start(plan: Plan, formation: Formations) -> Iterator[str]:

@@ -28,6 +28,10 @@ SPEED = 50.0
 LIFE_LIMIT_S = 60
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COPY, OWN_OPTIONS = "ANALYTICS_DATABASE_URL", "EXPORT_DATABASE_URL"
+MIGRATIONS = (
+    """python -c "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL']).execute("""
+    """'DELETE FROM ledger_entries WHERE false')\""""
+)
 REFUSED = "Cannot overwrite attachment values"
 
 PRIVILEGES = """
@@ -100,9 +104,12 @@ class Story:
 
 @pytest.fixture
 def story(session_directory: Path, tmp_path: Path) -> Iterator[Story]:
-    """Besides its own attachments the app has a pooler, a credential, and a copied URL with options of its own."""
+    """The app has a release phase that needs a database it may write to, and besides its own attachments a pooler, a
+    credential, and a copied URL with options of its own.
+    """
     lab = Lab.up(session_directory / f"glass-{tmp_path.name}", speed=SPEED)
     try:
+        lab.heroku("PUT", f"/_lab/apps/{APP}/processes/release", {"command": MIGRATIONS})
         for more in ({"namespace": "connection-pooling:default"}, {"namespace": "credential:acme_reporting"}):
             name = "REPORTS" if "credential" in more["namespace"] else "DATABASE_CONNECTION_POOL"
             lab.heroku("POST", "/addon-attachments", {"app": APP, "addon": lab.addon, "name": name, **more})
@@ -156,14 +163,15 @@ def is_as_before(story: Story, *, variables: dict[str, str]) -> None:
     assert old.privileges == now.privileges
     assert old.settings == now.settings
     verdict = lab.check()["apps"][APP]
-    assert {"database": "heroku", "maintenance": False, "formation": {"web": 1, "worker": 1}} == verdict
+    assert {"database": "heroku", "maintenance": False, "formation": {"web": 1, "worker": 1, "release": 0}} == verdict
+    assert "succeeded" == lab.newest_release()["status"]
     with lab.source() as session:
         assert (None,) == session.execute("SELECT to_regnamespace('pgcutover')").fetchone()
     document = (story.person.home / "BREAK-GLASS.md").read_text()
     seen = secrets(lab, seen=old.variables)
     assert not [secret for secret in seen if secret in document]
     assert not [secret for secret in seen for shown in story.shown if secret in shown]
-    assert re.search(r"^COMMIT$", story.shown[2], re.MULTILINE)
+    assert re.search(r"^COMMIT$", story.shown[1], re.MULTILINE)
     assert re.search(r"^ off$", story.shown[5], re.MULTILINE)
 
 
@@ -187,7 +195,7 @@ def test_killed_in_the_copy(story: Story) -> None:
     releases = story.lab.newest_release()["version"]
     story.paste()
     is_as_before(story, variables=story.old.variables)
-    assert 4 == story.shown[1].count(REFUSED)
+    assert 4 == story.shown[2].count(REFUSED)
     assert releases == story.lab.newest_release()["version"]
     story.lab.nothing_lost()
 
@@ -199,7 +207,7 @@ def test_killed_between_detach_and_switch(story: Story) -> None:
     lose_everything(story.lab)
     story.paste()
     is_as_before(story, variables=story.old.variables)
-    assert REFUSED not in story.shown[1]
+    assert REFUSED not in story.shown[2]
     story.lab.nothing_lost()
 
 
@@ -214,7 +222,7 @@ def test_after_the_lift(story: Story) -> None:
     story.paste()
     # A copy with options of its own gets the plain URL: the document says so.
     is_as_before(story, variables={**story.old.variables, OWN_OPTIONS: story.old.variables["DATABASE_URL"]})
-    assert REFUSED not in story.shown[1]
+    assert REFUSED not in story.shown[2]
     assert OWN_OPTIONS in (story.person.home / "BREAK-GLASS.md").read_text()
     kept = story.person.home / "database-urls.txt"
     assert [new["DATABASE_URL"]] == kept.read_text().splitlines()

@@ -90,6 +90,7 @@ def test_an_existing_instance_is_left_as_it_was_found(lab: Lab) -> None:
     assert before == theirs(lab)
 
     lab.run("rollback", "--yes")
+    lab.forgive()
     assert heroku == lab.world()
     assert before == theirs(lab)
     said = lab.run("destroy", "--target", INSTANCE, "--yes", code=REFUSED).stderr
