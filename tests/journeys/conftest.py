@@ -5,13 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from lab_driver import APP, CONFIG, Lab
+from lab_driver import Lab
+from shared_lab import Shared
 
 SPEED = 100.0
 """Releases, boots and AWS take a hundredth of their time; PostgreSQL takes its own."""
-
-MOVING = {"prepare", "migrate", "rollback", "destroy", "--import"}
-AT_REST = ("planned", "returned", "replaced")
 
 
 @pytest.fixture(scope="session")
@@ -25,42 +23,6 @@ def make_lab(session_directory: Path) -> Iterator[Callable[[str], Lab]]:
             return lab
 
         yield make
-
-
-class Shared:
-    """A lab for journeys that leave it as they found it; one that was left otherwise is replaced."""
-
-    def __init__(self, make: Callable[[str], Lab]) -> None:
-        self._make, self._number = make, 0
-        self._lab: Lab | None = None
-
-    def take(self) -> Lab:
-        if self._lab is None:
-            self._number += 1
-            self._lab = self._make(f"shared-{self._number}")
-            self._world = self._lab.world()
-            self._config = (self._lab.directory / CONFIG).read_text()
-        self._seen = len(self._lab.history)
-        return self._lab
-
-    def give_back(self) -> None:
-        """Put back what a test changes as a matter of course; whatever else differs, nobody uses this lab again."""
-        lab, self._lab = self._lab, None
-        if lab is None:
-            return
-        (lab.directory / CONFIG).write_text(self._config)
-        lab.heroku("DELETE", "/_lab/faults")
-        ran = {word for said in lab.history[self._seen :] for word in said.args}
-        if ran & MOVING and not (lab.home / ".pgcutover").exists():
-            # The run went on on another machine: what this one would say is not asked.
-            return
-        if ran & MOVING and lab.json("status")["outcome"] not in AT_REST:
-            lab.run("rollback", "--yes")
-        lab.heroku("PUT", f"/_lab/apps/{APP}/processes/release", {"command": None})
-        if lab.world() == self._world:
-            if ran & MOVING:
-                lab.forgive()
-            self._lab = lab
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from lab_driver import APP, Lab, Said, Watched
 from meddler import meddling
-
-from conftest import Shared
+from shared_lab import Shared
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -61,6 +60,7 @@ def _day(lab: Lab, works: Path) -> Day:
     day.said["smoke"] = lab.run(*STOP, "--code", code, "--accept-release", accept[1], code=SMOKE)
     day.json["stopped"] = lab.json("status")
     day.facts["closed"] = lab.world()
+    day.facts["dynos"] = lab.heroku("GET", f"/apps/{APP}/dynos")
     _verdicts(lab, day)
     works.touch()
     day.said["moved"] = lab.run("migrate", "--yes", "--code", code)
@@ -102,6 +102,7 @@ def _copy_and_meddle(lab: Lab, day: Day, run: Watched) -> None:
     other = lab.at("other-laptop")
     other.run("plan")
     day.said["other directory"] = other.run("prepare", code=CONFLICT)
+    lab.heroku("POST", f"/_lab/apps/{APP}/scheduler", {"command": "sleep 600"})
     lab.config_var(DEPLOYED_BY="somebody")
     lab.rds(f"{instance}/resume")
 
@@ -155,11 +156,12 @@ def test_a_release_that_we_did_not_make_stops_the_run(day: Day) -> None:
 
 
 def test_stopped_means_closed(day: Day) -> None:
-    """With --on-failure stop the application stays closed, and the message says how to go on and how to go back."""
+    """With --on-failure stop the application stays closed, Scheduler's dyno too; the message says on and back."""
     assert "stopped" == day.json["stopped"]["outcome"]
     closed = day.facts["closed"][APP]
     assert closed["maintenance"]
     assert {0} == {process["quantity"] for process in closed["formation"].values()}
+    assert not [dyno["name"] for dyno in day.facts["dynos"] if dyno["type"] != "web"]
     for way in ("pgcutover migrate", "pgcutover rollback"):
         assert way in day.said["smoke"].stderr
 

@@ -47,6 +47,16 @@ def test_an_unknown_key(lab: Lab) -> None:
     assert "did you mean exposure?" in refused(lab, "plan", code=CONFIG_WRONG)
 
 
+def test_several_environments(lab: Lab) -> None:
+    """With more than one environment a command wants to know which."""
+    path = lab.home / CONFIG
+    text = path.read_text()
+    path.write_text(text + text[text.index("[environments.production]") :].replace("production", "staging"))
+    said = refused(lab, "plan", code=CONFIG_WRONG)
+    assert "--env" in said
+    assert "production, staging" in said
+
+
 def test_a_file_that_is_no_toml(lab: Lab) -> None:
     """A syntax error is said with its line."""
     (lab.home / CONFIG).write_text("version = 1\n[environments.production\n")

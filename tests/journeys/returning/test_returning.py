@@ -1,5 +1,7 @@
 """Before the lift everything goes back by itself, or waits for a person: nothing lost, Heroku as it was."""
 
+import os
+import signal
 import time
 from contextlib import closing
 from typing import Any
@@ -9,7 +11,7 @@ from lab_driver import APP, Lab
 
 pytestmark = pytest.mark.timeout(600)
 
-NOT_CONFIRMED, RELEASE_FAILED, SMOKE = 69, 85, 89
+NOT_CONFIRMED, RELEASE_FAILED, SMOKE, INTERRUPTED = 69, 85, 89, 130
 SMOKE_COMMAND = 'smoke = "python -m pgcutover.lab.application smoke"'
 ON_THE_NEW_ONE = 'case "$DATABASE_URL" in *acme_api_app*) echo "no such column"; exit 3;; *) exit 0;; esac'
 
@@ -44,11 +46,24 @@ def test_a_smoke_test_that_fails_takes_everything_back(lab: Lab) -> None:
     back_as_before(lab, before)
 
 
+def interrupted(lab: Lab) -> None:
+    """A person presses Ctrl-C amid the copy: all its processes hear that, none shows a traceback, nothing goes back."""
+    with lab.running("migrate", "--yes") as run:
+        run.begun("copy")
+        os.killpg(run.process.pid, signal.SIGINT)
+        said = run.ended(code=INTERRUPTED).stderr
+    assert "Traceback" not in said
+    assert "same command again" in said
+    assert "undoing" not in said
+    assert lab.check()["apps"][APP]["maintenance"]
+
+
 def test_a_release_phase_that_fails_in_the_switch_waits_when_told_to(lab: Lab) -> None:
-    """With --on-failure stop the application stays closed, and rollback opens it on the old database."""
+    """With --on-failure stop, as after Ctrl-C, the application stays closed; rollback opens it on the old database."""
     lab.heroku("PUT", f"/_lab/apps/{APP}/processes/release", {"command": ON_THE_NEW_ONE})
     before = lab.world()
     lab.run("plan")
+    interrupted(lab)
     said = lab.run("migrate", "--yes", "--on-failure", "stop", code=RELEASE_FAILED).stderr
     assert "heroku releases:output v" in said
     assert "pgcutover rollback" in said
