@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
+from pgcutover.edges.claim import Claim
 from pgcutover.edges.fencing import HeldSource
-from pgcutover.edges.runrecord import Claim, cas_sql, drop_records, read_records
+from pgcutover.edges.runrecord import cas_sql, drop_records, read_records
 from pgcutover.errors import FenceError, RunnerConflictError, UsageError
 from pgcutover.lab.clusters import Cluster
 
@@ -76,6 +77,24 @@ def test_the_target_may_come_later(source: Fenced, target: Fenced) -> None:
     claim.take_target(target.target)
     with target.target.session("test") as session:
         assert [(claim.epoch,)] == session.execute(cas_sql("run-1", claim.epoch)).fetchall()
+    claim.release()
+
+
+def test_a_dead_runners_programs_end(source: Fenced, target: Fenced) -> None:
+    """A pg_restore that outlived its runner is ended when the target is taken, and nothing it began stays."""
+    acquire(source, target).release()
+    server = target.target
+    orphan = server.connect("restore")
+    orphan.read_only = False
+    orphan.execute("BEGIN")
+    orphan.execute("CREATE TABLE public.half_restored (i int)")
+    claim = acquire(source)
+    claim.take_target(server)
+    with pytest.raises(psycopg.OperationalError):
+        orphan.execute("COMMIT")
+    orphan.close()
+    with server.session("test") as session:
+        assert (None,) == session.execute("SELECT to_regclass('public.half_restored')").fetchone()
     claim.release()
 
 

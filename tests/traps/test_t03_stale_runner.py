@@ -6,9 +6,10 @@ import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
+from pgcutover.edges.claim import Claim
 from pgcutover.edges.fencing import HeldSource, lower_stored_fence
 from pgcutover.edges.gate import Gate
-from pgcutover.edges.runrecord import Claim, cas_sql
+from pgcutover.edges.runrecord import cas_sql
 from pgcutover.errors import RunnerConflictError
 from pgcutover.lab.clusters import Cluster
 

@@ -19,6 +19,7 @@ from pgcutover.copying.crew import Crew, processes
 from pgcutover.edges.archive import open_archive
 from pgcutover.edges.aws import Aws
 from pgcutover.edges.canary import Canary
+from pgcutover.edges.claim import Claim
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource
@@ -29,7 +30,7 @@ from pgcutover.edges.gate import Gate
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.postgres import Server
 from pgcutover.edges.rds_ca import ca_bundle
-from pgcutover.edges.runrecord import Claim, cas_sql
+from pgcutover.edges.runrecord import cas_sql
 from pgcutover.edges.target import TargetAccess, TargetAdmin
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import AwsError
