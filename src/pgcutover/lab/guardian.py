@@ -32,17 +32,23 @@ def watch(directory: Path) -> "subprocess.Popen[bytes]":
 
 
 def sweep(directory: Path) -> tuple[str, ...]:
-    """End what still runs there, servers last; returns the names of what had to be ended. Idempotent."""
-    run = LabLayout(directory).run
+    """End what still runs there and in labs right below it, servers last; returns what had to be ended. Idempotent."""
+    left: list[str] = []
+    for place in (directory, *(found.parent for found in sorted(directory.glob("*/run")))):
+        left.extend(_end_processes(LabLayout(place).run))
+    servers = tuple(cluster for cluster in clusters(directory) if cluster.running)
+    for server in servers:
+        server.stop()
+    return (*left, *(str(server.directory) for server in servers))
+
+
+def _end_processes(run: Path) -> tuple[str, ...]:
     left = {name: one for name, one in processes.recorded(run).items() if name != NAME}
     processes.end(left.values(), grace_s=GRACE_S)
     # Afterwards, for a leader that the kernel killed meanwhile has left its group behind.
     orphans = {f"orphan {one.pid}": one for one in processes.orphans(run)}
     processes.end(orphans.values(), grace_s=GRACE_S)
-    servers = tuple(cluster for cluster in clusters(directory) if cluster.running)
-    for server in servers:
-        server.stop()
-    return (*left, *orphans, *(str(server.directory) for server in servers))
+    return (*left, *orphans)
 
 
 def clusters(directory: Path) -> tuple[Cluster, ...]:
