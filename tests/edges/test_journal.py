@@ -21,6 +21,7 @@ from types import MappingProxyType
 import pytest
 
 from pgcutover.edges.journal import SqliteJournal
+from pgcutover.edges.journal.lock import writer_at_work
 from pgcutover.errors import JournalError, RunnerConflictError
 from pgcutover.running.state import Move, StepState
 from pgcutover.running.step import Finding, Json, Verdict
@@ -373,6 +374,16 @@ class TestOneWriter:
             SqliteJournal(path)
         assert caught.value.hint
         assert 2 == journal.note(RUN, "still", "writing").seq
+
+    def test_a_glance_names_the_writer_and_hinders_nobody(self, path: Path) -> None:
+        """Whoever asks who writes hears of the process while it writes, and of nobody before and after."""
+        lock = path.with_name(f"{path.name}.lock")
+        assert "" == writer_at_work(lock)
+        with SqliteJournal(path):
+            assert f"process {os.getpid()} on " in writer_at_work(lock)
+        assert "" == writer_at_work(lock)
+        with SqliteJournal(path):
+            pass
 
     def test_a_second_process_is_refused(self, journal: SqliteJournal, path: Path) -> None:
         """The lock holds between processes too."""

@@ -111,6 +111,17 @@ def test_a_log_tells_of_failure_and_of_going_back(journal: SqliteJournal) -> Non
     assert "fence undone in" in text
 
 
+def test_going_back_does_not_read_like_going_forward(journal: SqliteJournal) -> None:
+    """The line that opens an undoing says that the step is taken back."""
+    console, file = file_console()
+    watcher = live.listener(console)
+    watcher.know(story.plan(), story.ESTIMATES)
+    run = runner(journal, watcher, Toy(name="maintenance"))
+    run.forward()
+    run.unwind()
+    assert 'undoing maintenance: take back "maintenance mode on"' in file.getvalue()
+
+
 def test_machines_get_one_object_a_line(journal: SqliteJournal) -> None:
     """Every line is a JSON object that names event, run, step and moment; no evidence is in it."""
     console, file = file_console()

@@ -9,6 +9,7 @@ import pytest
 import story
 from rich.console import Console, RenderableType
 
+from pgcutover.app.advice import next_steps
 from pgcutover.app.comparison import Comparison
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.estate import AppEstate, Estate
@@ -349,18 +350,54 @@ def test_the_ledgers_verdict() -> None:
     assert "on rds, maintenance off, web=2" in shown
 
 
-def test_the_demo_ends_with_everything() -> None:
-    """Ledger, way back, salvaged rows and the report's path are on one screen."""
+def test_going_back_after_the_lift_has_an_outage_of_its_own() -> None:
+    """The second closing of the application is told apart from the first, and of a move alone there is none."""
+    outage = story.returned().outage
+    assert outage.back_users_s is not None
+    assert 0 < outage.back_users_s != outage.users_s
+    assert "Going back" in printed(render.closing(story.returned()))
+    assert "Going back" not in printed(render.closing(story.moved()))
+
+
+def test_status_names_the_process_at_work() -> None:
+    """While a process works on the run, status names it, and advises to wait for it and nothing else."""
+    summary = story.stopped().model_copy(update={"at_work": "process 7 on laptop", "next": ()})
+    summary = summary.model_copy(update={"next": next_steps(summary)})
+    shown = printed(render.status(summary))
+    assert "process 7 on laptop, now" in shown
+    assert "pgcutover migrate" not in shown
+
+
+def test_what_is_destroyed_is_not_advised_to_be_destroyed() -> None:
+    """After destroy, status no longer says to."""
+    assert any("destroy" in line for line in next_steps(story.returned()))
+    destroyed = story.returned().model_copy(update={"destroyed": True})
+    assert not any("destroy" in line for line in next_steps(destroyed))
+
+
+@pytest.mark.parametrize(("missing", "told"), [((), "each is in the export"), (("t-2",), "1 are NOT in the export")])
+def test_the_demo_ends_with_everything(missing: tuple[str, ...], told: str) -> None:
+    """Ledger, way back, salvaged rows, what the export lacks, and the report's path are on one screen."""
     result = DemoResult(
         moved=story.moved(),
         ledger=VERDICT,
         report=Path("/demo/report.html"),
         returned=story.returned(),
         left=(),
+        left_behind=("t-1", "t-2"),
+        not_exported=missing,
         seconds=142.0,
     )
     shown = in_one_line(printed(render.demo(result)))
-    for words in ("0 lost", "16 rows of 1 table", "Heroku is as it was before", "/demo/report.html", "2 min 22 s"):
+    for words in (
+        "0 lost",
+        "16 rows of 1 table",
+        "2 acknowledged writes made there",
+        told,
+        "Heroku is as it was before",
+        "/demo/report.html",
+        "2 min 22 s",
+    ):
         assert words in shown
 
 

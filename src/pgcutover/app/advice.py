@@ -7,6 +7,8 @@ from pgcutover.steps.history import Outcome, RunSummary
 
 def next_steps(summary: RunSummary) -> tuple[str, ...]:
     """Commands and advice, most useful first."""
+    if summary.at_work:
+        return (f"{summary.at_work} is at work on it: let it end, or press Ctrl-C there",)
     env = f" --env {summary.environment}"
     steps: Mapping[Outcome, tuple[str, ...]] = {
         Outcome.PLANNED: (f"pgcutover prepare{env}", f"pgcutover migrate{env} (prepares too)"),
@@ -31,9 +33,16 @@ def next_steps(summary: RunSummary) -> tuple[str, ...]:
         Outcome.RETURNING: (f"pgcutover rollback{env} (goes on where it stopped)", "BREAK-GLASS.md"),
         Outcome.RETURNED: (
             f"pgcutover plan{env} (to try again; it will use a new database)",
-            f"pgcutover destroy{env} --target {summary.plan.decisions.target.instance} (when its rows are not needed)",
+            *_destroyable(summary, env),
         ),
         Outcome.RETIRED: ("nothing: destroy the old add-on when you are sure",),
         Outcome.REPLACED: (f"pgcutover plan{env}",),
     }
     return steps[summary.outcome]
+
+
+def _destroyable(summary: RunSummary, env: str) -> tuple[str, ...]:
+    target = summary.plan.decisions.target
+    if target.existing or summary.destroyed:
+        return ()
+    return (f"pgcutover destroy{env} --target {target.instance} (when its rows are not needed)",)

@@ -37,7 +37,7 @@ from pgcutover.errors import (
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Plan, confirmation_code, differences
 from pgcutover.running.journal import Run
-from pgcutover.steps.destroy import Destroyed, destroy
+from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
 
@@ -149,6 +149,7 @@ class Cutover:
             estimates=_estimates(plan),
             next_steps=(),
         )
+        summary = summary.model_copy(update={"at_work": self._records.at_work()})
         return summary.model_copy(update={"next": next_steps(summary)})
 
     def _shown(self) -> tuple[Run | None, Plan]:
@@ -281,7 +282,8 @@ class Cutover:
             text = "Retire the move: going back will no longer be possible with pgcutover."
             if not ask(Question(text=text)).agreed:
                 raise RefusedError("not confirmed; nothing was touched")
-            source, target = session.plan.decisions.source, session.plan.decisions.target
+            decisions = session.plan.decisions
+            source, target = decisions.source, decisions.target
             undo = self._records.write(self._config.state / "unfence.sql", "\n".join(session.unfence_sql()))
             drop_records(session.world.target_server)
             drop_records(session.world.source_server, even_fenced=True)
@@ -295,6 +297,7 @@ class Cutover:
             kept=(
                 f"the old database {source.addon}, fenced: no forgotten URL can write to it ({undo} lowers the fence)",
                 f"RDS instance {target.instance} with everything in it",
+                *(f"attachment {kept.name} of {kept.app}: it goes with its add-on" for kept in decisions.kept),
             ),
             may_destroy=tuple(
                 f"heroku addons:destroy {addon} -a {source.billing_app}" for addon in (*source.followers, source.addon)
@@ -313,7 +316,10 @@ class Cutover:
         self._refuse_in_use(target.instance)
         if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
             raise RefusedError("not confirmed; nothing was touched")
-        return destroy(self._aws, target, typed=typed)
+        destroyed = destroy(self._aws, target, typed=typed)
+        with self._records.writing() as journal:
+            journal.note(run.run, DESTROYED, {"instance": target.instance, "by": self._heroku.account_email()})
+        return destroyed
 
     def _refuse_in_use(self, instance: str) -> None:
         found = self._aws.instances.describe(instance)
@@ -399,13 +405,17 @@ class Cutover:
         """Ask once a run; who agreed is journalled."""
         if session.confirmed(what):
             return
-        text = _QUESTIONS[what]
+        decisions = session.plan.decisions
+        apps = ", ".join(app.moves.app for app in decisions.apps)
+        about = f"{decisions.environment}, plan {session.plan.digest[:12]}: {apps}, {decisions.source.addon}"
+        text = f"{about} to {decisions.target.instance}. {_QUESTIONS[what]}"
         session.confirm(what, confirmed_by(session.plan, Question(text=text), ask, me=session.me))
 
 
 _REPLACEABLE = (Outcome.PREPARING, Outcome.PREPARED)
 _QUESTIONS: Mapping[str, str] = {
-    "the fence": "The application closes now: maintenance mode, no dynos, no writes to the old database.",
+    "the fence": "The application closes now: maintenance mode, no dynos, no writes to the old database. The plan says "
+    "for how long. Until the lift everything can go back.",
     "the switch": "The copy is verified. The application moves to the new database now.",
 }
 

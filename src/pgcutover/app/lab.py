@@ -40,6 +40,10 @@ class DemoResult:
     returned: RunSummary | None
     left: tuple[str, ...]
     """Where the Heroku side differs after going back; empty when it is as before."""
+    left_behind: tuple[str, ...]
+    """Acknowledged writes that only the new database has after going back, as the ledger knows them."""
+    not_exported: tuple[str, ...]
+    """Those of them that the export does not hold; none, or something is lost."""
     seconds: float
 
 
@@ -86,10 +90,20 @@ class _Demo:
         self.say("moving (pgcutover migrate)")
         moved = self.cutover.migrate(None, ask=_agree, break_glass=break_glass)
         ledger = self._ledger()
-        report = self.cutover.write_document(Path("report.html"), write_report(moved), beside_state=True)
         returned, left = self._back() if back else (None, ())
-        seconds = time.monotonic() - begun
-        return DemoResult(moved=moved, ledger=ledger, report=report, returned=returned, left=left, seconds=seconds)
+        behind, missing = self._left_behind(returned) if returned else ((), ())
+        # After the way back, so that the page tells of it, too.
+        report = self.cutover.write_document(Path("report.html"), write_report(returned or moved), beside_state=True)
+        return DemoResult(
+            moved=moved,
+            ledger=ledger,
+            report=report,
+            returned=returned,
+            left=left,
+            left_behind=behind,
+            not_exported=missing,
+            seconds=time.monotonic() - begun,
+        )
 
     def _ledger(self) -> dict[str, Any]:
         # A few seconds of life on the new database, so that users' requests are seen to succeed there.
@@ -99,10 +113,17 @@ class _Demo:
             raise PgcutoverError(f"the ledger says {ledger['lost']} lost and {ledger['doubled']} doubled writes")
         return ledger
 
+    def _left_behind(self, returned: RunSummary) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Ask the ledger once more: what the old database lacks now must be in the export."""
+        lost = tuple(self.lab.check(self.directory)["lost_tokens"])
+        files = Path(returned.salvage_directory).glob("*") if returned.salvage_directory else ()
+        exported = "".join(file.read_text("utf-8") for file in files if file.is_file())
+        return lost, tuple(token for token in lost if token not in exported)
+
     def _back(self) -> tuple[RunSummary, tuple[str, ...]]:
         self.say("and the way back, although the application has written to the new database (pgcutover rollback)")
         return self.cutover.rollback(ask=_agree)
 
 
 def _agree(_: Question) -> Confirmation:
-    return Confirmation(agreed=True)
+    return Confirmation(agreed=True, unasked=True)

@@ -21,6 +21,8 @@ class Confirmation:
     agreed: bool
     code: str = ""
     """A colleague's NAME:CODE where one was given."""
+    unasked: bool = False
+    """Nobody read the question: --yes answered it."""
 
 
 Ask = Callable[[Question], Confirmation]
@@ -36,8 +38,9 @@ def confirmed_by(plan: Plan, question: Question, ask: Ask, *, me: str) -> str:
     answer = ask(Question(text=question.text, word=question.word, wants_code=production))
     if not answer.agreed:
         raise NotConfirmedError("not confirmed; nothing more was touched")
+    me_said = f"{me} (--yes)" if answer.unasked else me
     if not production:
-        return me
+        return me_said
     name, _, code = answer.code.rpartition(":")
     if not name or code.upper() != confirmation_code(plan.digest, name):
         raise NotConfirmedError(
@@ -48,4 +51,4 @@ def confirmed_by(plan: Plan, question: Question, ask: Ask, *, me: str) -> str:
         raise NotConfirmedError(
             f"the code is your own ({me})", hint="Two different people must look at a production plan."
         )
-    return f"{me} and {name}"
+    return f"{me_said} and {name}"

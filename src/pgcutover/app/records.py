@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pgcutover.app.step_order import planned_steps
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.journal.export import read_export
+from pgcutover.edges.journal.lock import writer_at_work
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import ConfigError, RefusedError, StalePlanError
 from pgcutover.planning.plan import Plan, digest_of
@@ -93,6 +94,10 @@ class Records:
         """The journal, ours alone. Raises RunnerConflictError when another process on this machine has it."""
         with SqliteJournal(self.journal_file) as journal:
             yield journal
+
+    def at_work(self) -> str:
+        """The process on this machine that works on this environment, in words; '' when none does."""
+        return writer_at_work(self.journal_file.with_name(f"{self.journal_file.name}.lock"))
 
     def runs(self) -> tuple[Run, ...]:
         if not self.journal_file.exists():

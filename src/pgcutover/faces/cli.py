@@ -4,6 +4,7 @@ No decision about a migration is taken here. Errors end with the exit code of th
 verdicts of `verify`; 64 is a wrong command line and 70 a bug.
 """
 
+import json as json_
 import sys
 import traceback
 from collections.abc import Callable
@@ -265,7 +266,7 @@ def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:
 
     def ask(question: Question) -> Confirmation:
         if yes:
-            return Confirmation(agreed=True, code=code)
+            return Confirmation(agreed=True, code=code, unasked=True)
         if not sys.stdin.isatty():
             raise NotConfirmedError(f"nobody can be asked: {question.text}", hint="Run it in a terminal, or add --yes.")
         err.print(question.text)
@@ -277,13 +278,22 @@ def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:
     return ask
 
 
+def _say_error(error: PgcutoverError) -> None:
+    """For a person; as one JSON line on stderr where the command was to print JSON."""
+    if "--json" not in sys.argv[1:]:
+        err.print(render.error(error))
+        return
+    told = {"type": type(error).__name__, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    err.out(json_.dumps({"version": 1, "error": told}), highlight=False)
+
+
 def main() -> NoReturn:
     """Run the command line; never shows a traceback for an error of ours."""
     try:
         result = cli(standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
     except PgcutoverError as error:
-        err.print(render.error(error))
+        _say_error(error)
         sys.exit(error.exit_code)
     except typer.exceptions.TyperException as error:
         # Typer's own class has no public method for it; each usage error has `show`.

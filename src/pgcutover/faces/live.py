@@ -44,6 +44,9 @@ class Known:
     def title(self, step: str) -> str:
         return f": {self.steps[step].title}" if step in self.steps else ""
 
+    def taking_back(self, step: str) -> str:
+        return f': take back "{self.steps[step].title}"' if step in self.steps else ""
+
     def by_hand(self, step: str) -> str:
         return self.steps[step].by_hand if step in self.steps else ""
 
@@ -245,10 +248,8 @@ def opening_lines(event: Event, known: Known) -> Iterator[Text]:
     if event.step == LIFT and not undoing:
         yield Text(f"{clock(event.at)} ======== {POINT_OF_NO_RETURN} ========", style="bold red")
     again = f" (try {event.attempt})" if event.attempt > 1 else ""
-    verb = "undoing " if undoing else ""
-    yield Text.assemble(
-        f"{clock(event.at)} ", (f"{verb}{event.step}", "bold"), f"{again}{known.title(event.step)}{_due(event, known)}"
-    )
+    verb, of = ("undoing ", known.taking_back(event.step)) if undoing else ("", known.title(event.step))
+    yield Text.assemble(f"{clock(event.at)} ", (f"{verb}{event.step}", "bold"), f"{again}{of}{_due(event, known)}")
     if known.by_hand(event.step) and not undoing:
         yield Text(f"         {undo_sentence(known.by_hand(event.step), 'undo by hand')}", style="dim")
 

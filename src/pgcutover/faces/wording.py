@@ -96,6 +96,10 @@ def outage_sentences(summary: RunSummary) -> Iterator[tuple[str, str]]:
         ("No writes", summary.outage.database_s, DATABASE_FROM),
     ):
         yield label, f"{duration(actual)} (planned: {spoken(planned_outage(summary.plan, estimates, since=since))})"
+    if summary.outage.back_users_s is not None:
+        yield "Going back", f"users waited {duration(summary.outage.back_users_s)} once more"
+    if summary.outage.back_database_s is not None:
+        yield "", f"no writes for {duration(summary.outage.back_database_s)}"
 
 
 def copied_sentence(summary: RunSummary) -> str:

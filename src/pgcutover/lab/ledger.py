@@ -26,7 +26,6 @@ from pgcutover.lab.promises import Entry, Kind, Op, read
 
 GAP_S = 1.0
 """A shorter silence is the application's own rhythm."""
-SHOWN_TOKENS = 20
 DATABASE_VARIABLE = "DATABASE_URL"
 
 
@@ -86,8 +85,8 @@ def check(layout: LabLayout) -> dict[str, Any]:
             }
             for name, app in estate["apps"].items()
         },
-        "lost_tokens": verdict.lost[:SHOWN_TOKENS],
-        "doubled_tokens": sorted(set(verdict.doubled))[:SHOWN_TOKENS],
+        "lost_tokens": verdict.lost,
+        "doubled_tokens": sorted(set(verdict.doubled)),
         "stray": _stray(entries),
     }
 

@@ -10,6 +10,9 @@ from pgcutover.errors import NotConfirmedError, RefusedError
 from pgcutover.planning.target import TargetPlan
 from pgcutover.steps.ports_aws import AwsGate
 
+DESTROYED = "destroyed"
+"""Kind of the note that says so in the journal."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destroyed:

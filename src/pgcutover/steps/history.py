@@ -14,6 +14,7 @@ from pgcutover.planning.plan import Phase, Plan
 from pgcutover.running.journal import Event, Note, Run, timings
 from pgcutover.running.state import Move, StepState, fold
 from pgcutover.running.step import Json
+from pgcutover.steps.destroy import DESTROYED
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
 from pgcutover.steps.releases import ACCEPTED, MADE
@@ -77,10 +78,15 @@ class StepSummary(_Value):
 
 
 class Outage(_Value):
-    """Seconds without writes to any database, and seconds in which users saw the maintenance page; None while open."""
+    """Seconds without writes to any database, and seconds in which users saw the maintenance page; None while open.
+
+    `back_*` is the second outage, of going back after the lift.
+    """
 
     database_s: float | None
     users_s: float | None
+    back_database_s: float | None = None
+    back_users_s: float | None = None
 
 
 class TableProof(_Value):
@@ -123,6 +129,10 @@ class RunSummary(_Value):
     """Why what was exported may not be everything; none, normally."""
     people: tuple[str, ...]
     """Who opened, confirmed, accepted: one sentence each."""
+    at_work: str = ""
+    """The process on this machine that works on the run at this moment, in words."""
+    destroyed: bool = False
+    """Whether the new database was destroyed after going back."""
     next: tuple[str, ...]
     """What to type or do next, most useful first."""
 
@@ -182,6 +192,7 @@ def summarise(
         salvage_directory=str(salvage.get("directory", "")) if isinstance(salvage, Mapping) else "",
         salvage_doubts=tuple(_doubts(salvage, notes)),
         people=tuple(_people(run, notes)),
+        destroyed=any(note.kind == DESTROYED for note in notes),
         next=tuple(next_steps),
     )
 
@@ -245,7 +256,17 @@ def _outage(events: Sequence[Event]) -> Outage:
         end = lifted or back
         return max(0.0, (end - start).total_seconds()) if start and end else None
 
-    return Outage(database_s=closed("fence"), users_s=closed("maintenance"))
+    def closed_again(since: str, until: str) -> float | None:
+        start = _moment(events, since, (Move.BEGIN_UNDO,)) if lifted else None
+        end = _moment(events, until, (Move.FINISH_UNDO,), last=True)
+        return max(0.0, (end - start).total_seconds()) if start and end else None
+
+    return Outage(
+        database_s=closed("fence"),
+        users_s=closed("maintenance"),
+        back_database_s=closed_again("open-target", "fence"),
+        back_users_s=closed_again("lift", "maintenance"),
+    )
 
 
 def _integer(evidence: Mapping[str, Json], key: str) -> int:

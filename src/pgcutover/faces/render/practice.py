@@ -96,9 +96,18 @@ def _way_back(result: DemoResult) -> Sequence[RenderableType]:
     if changed:
         words = f"{counted(changed, 'row')} of {counted(len(summary.salvaged), 'table')}"
         parts.append(Text(f"{words} written to the new database meanwhile, exported to {summary.salvage_directory}"))
+        parts.append(_left_behind(result))
     parts.append(lines(result.left) if result.left else Text(AS_BEFORE, style="green"))
     parts.append(Text(f"proof of the move: {proof_sentence(summary.proof)}"))
     return parts
+
+
+def _left_behind(result: DemoResult) -> RenderableType:
+    behind, missing = len(result.left_behind), len(result.not_exported)
+    told = f"{counted(behind, 'acknowledged write')} made there since the lift"
+    if missing:
+        return Text(f"{told}: {count(missing)} are NOT in the export", style="bold red")
+    return Text(f"{told}, as the ledger says: each is in the export", style="green")
 
 
 def _place(app: Mapping[str, Any]) -> str:

@@ -72,6 +72,8 @@ def _headline(summary: RunSummary) -> RenderableType:
 def _about(summary: RunSummary) -> Iterator[tuple[str, str]]:
     run = f", run {summary.run}" if summary.run else ", not run yet"
     yield "Plan", f"{summary.plan.digest[:DIGEST_DIGITS]}{run}"
+    if summary.at_work:
+        yield "At work", f"{summary.at_work}, now"
     if summary.opened_at:
         yield "Opened", moment(summary.opened_at)
     if summary.ended_at:
