@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that come from the code: `make docs`. tests/test_docs.py fails when they are not current.
+"""Writes the parts of docs/ (or of a copy, named as argument) that come from the code: `make docs`. tests/test_docs.py fails when they are not current.
 
 A part stands between `<!-- made from NAME -->` and `<!-- end -->`; everything else on a page is a person's.
 """
@@ -7,6 +7,8 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from shapes import shapes
 
 from pgcutover import errors
 from pgcutover.lab.heroku.rules import ASSUMPTIONS as HEROKU
@@ -46,13 +48,14 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "the states": _states,
     "the outcomes": _outcomes,
     "the errors": _tree,
+    "the shapes": shapes,
     "the assumptions on Heroku": lambda: _assumptions(HEROKU),
     "the assumptions on AWS": lambda: _assumptions(AWS),
 }
 
 
 if __name__ == "__main__":
-    for path in sorted(DOCS.glob("*.md")):
+    for path in sorted((Path(sys.argv[1]) if sys.argv[1:] else DOCS).glob("*.md")):
         before = path.read_text("utf-8")
         after = current(before)
         if after != before:
