@@ -1,6 +1,7 @@
 """Writes the parts of docs/ (or of a copy, named as argument) that come from the code: `make docs`.
 
-tests/test_docs.py fails when they are not current. A part stands between `<!-- made from NAME -->` and `<!-- end -->`; everything else on a page is a person's.
+tests/test_docs.py fails when they are not current. A part stands between `<!-- made from NAME -->` and `<!-- end -->`;
+everything else on a page is a person's.
 """
 
 import re
