@@ -37,7 +37,13 @@ def environment(lab: Lab, home: Path) -> dict[str, str]:
     # It starts itself again by name.
     path = f"{program().parent}:{LabLayout(lab.directory).clients / '16' / 'bin'}:{SYSTEM}"
     assert shutil.which("pgcutover", path=path) is None
-    quiet = {"HEROKU_SKIP_ANALYTICS": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": str(COLUMNS)}
+    quiet = {
+        "HEROKU_SKIP_ANALYTICS": "1",
+        "HEROKU_DISABLE_AUTOUPDATE": "1",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "COLUMNS": str(COLUMNS),
+    }
     return {**lab.environment, **quiet, "HOME": str(home), "PATH": path}
 
 
