@@ -51,7 +51,10 @@ def test_several_environments(lab: Lab) -> None:
     """With more than one environment a command wants to know which."""
     path = lab.home / CONFIG
     text = path.read_text()
-    path.write_text(text + text[text.index("[environments.production]") :].replace("production", "staging"))
+    path.write_text(
+        text
+        + text[text.index("[environments.production]") :].replace("environments.production", "environments.staging")
+    )
     said = refused(lab, "plan", code=CONFIG_WRONG)
     assert "--env" in said
     assert "production, staging" in said
