@@ -85,6 +85,20 @@ def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
     run(old, "INSERT INTO accounts VALUES (2000, 'open again')")
 
 
+def test_after_the_export_nobody_writes_to_the_new_database(world: TwoDatabases, new: Fenced) -> None:
+    """Who overrides read-only is refused too, and the record on the database gives every right back."""
+    Fence().do(world, Fence().observe(world))
+    OpenTarget().do(world, {})
+    for _ in range(2):
+        OpenTarget().undo(world, {})
+    overriding = "BEGIN READ WRITE; INSERT INTO accounts VALUES (3000, 'in no export'); COMMIT"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        run(new, overriding)
+    undo = str(new.one("SELECT undo_sql FROM pgcutover.fence"))
+    run(new, undo)
+    run(new, overriding)
+
+
 def exported(directory: Path, table: str) -> list[dict[str, Any]]:
     manifest = json.loads((directory / "manifest.json").read_text())
     file = next(t["file"] for t in manifest["tables"] if t["table"] == table)

@@ -1,23 +1,29 @@
 """The gate of a target: closed to the application from the proof until the switch, and again when the move goes back.
 
 Closed means read-only by default, so that no forgotten process writes rows that nobody sees; who overrides that on
-purpose is kept out by locks while `quiet` reads. It deletes and changes no row. The invariant: only `open` lets the
-application write.
+purpose is kept out by locks while `quiet` reads, and for good once it was `shut`. It deletes and changes no row. The
+invariant: only `open` lets the application write.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from pgcutover.edges.clients import end, end_all, read_clients
-from pgcutover.edges.fence_state import fenced_tables, one, read_only_setting, read_only_sql, shown
+from pgcutover.edges.fence_state import fenced_tables, one, read_only_setting, read_only_sql, shown, undo_statements
+from pgcutover.edges.fencing import lower_stored_fence
 from pgcutover.edges.holder import LockHolder
 from pgcutover.edges.postgres import Connection, Server, query
+from pgcutover.edges.privileges import read_privileges, revocations
 from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
 from pgcutover.errors import TargetError
 from pgcutover.facts.fence import Client, GateStatus
 from pgcutover.facts.names import TableName
+from pgcutover.running.step import Json
 
 PURPOSE = "gate"
 END_LIMIT_S = 30
@@ -52,6 +58,7 @@ class Gate:
         Raises:
             RunnerConflictError: the run of `claim_sql` is not ours any more.
         """
+        lower_stored_fence(self._server, self._claim)
         with self._server.session(PURPOSE) as control, writing(control, self._claim):
             if _status(control).closed:
                 row = control.execute(query("gate_open")).fetchone()
@@ -86,6 +93,25 @@ class Gate:
         finally:
             holder.release()
 
+    def shut(self) -> tuple[str, ...]:
+        """Take the right to write from everybody, the owner included; what could not be taken, in words. Idempotent.
+
+        Read-only alone lets whoever overrides it write rows that no export has. What gives the rights back stands in
+        `pgcutover.fence` on the database itself; `open` does it, too.
+
+        Raises:
+            RunnerConflictError: the run of `claim_sql` is not ours any more.
+        """
+        with self._server.session(PURPOSE) as control, writing(control, self._claim):
+            privileges = read_privileges(control)
+            recorded: dict[str, Json] = {
+                "database": self._server.dsn.database,
+                "read_only": read_only_setting(control),
+                "privileges": [cast("Json", p.kept) for p in privileges],
+            }
+            control.execute(query("gate_shut"), [Jsonb(recorded), undo_statements(control, recorded)])
+            return tuple(left for statement in revocations(privileges) for left in _tried(control, statement))
+
     def _end_older(self, control: Connection) -> None:
         moment = one(control, "SELECT clock_timestamp()")
         end(control, (c for c in read_clients(control) if not c.beyond_reach))
@@ -96,6 +122,14 @@ class Gate:
                 hint="Stop them, or end them as the master user, then run the same command again. "
                 f"GRANT pg_monitor, pg_signal_backend TO {self._server.dsn.user} as the master lets pgcutover do it.",
             )
+
+
+def _tried(control: Connection, statement: sql.Composed) -> Iterator[str]:
+    try:
+        with control.transaction():
+            control.execute(statement)
+    except psycopg.errors.InsufficientPrivilege as cause:
+        yield f"somebody else's rights could not be taken: {cause.diag.message_primary}"
 
 
 def _lock(control: Connection, holder: LockHolder) -> list[TableName]:

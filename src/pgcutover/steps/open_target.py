@@ -23,7 +23,10 @@ LEFT_OUT = "export left out"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTarget:
-    """Undone: closed again, its sessions ended, what was changed on it exported while every table is locked."""
+    """Undone: closed again, its sessions ended, what was changed on it exported while every table is locked.
+
+    Then the right to write is taken from everybody, so that nothing is written there that the export does not have.
+    """
 
     keep_days: int = 30
     """After so many days the export says that it should be deleted: it holds customers' data."""
@@ -74,5 +77,5 @@ class OpenTarget:
                 if not t.error
             ]
             unread = [f"table {t.table} could not be exported: {t.error}" for t in tables if t.error]
-            leaks: list[Json] = [*world.source.leaks(), *unlocked, *unread]
+            leaks: list[Json] = [*world.source.leaks(), *unlocked, *unread, *world.target.shut()]
             world.notes.note(SALVAGED, {"directory": world.proof.directory, "tables": rows, "fence_leaks": leaks})
