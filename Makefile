@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 PYTEST ?=
+# Tests mostly wait for servers: more workers than cores. A module stays in one worker, with the lab that it shares.
+WORKERS ?= 3
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 DEMO ?=
 VENV := $(shell $(PYTHON) scripts/venv.py where)
 BIN := $(VENV)/bin
@@ -20,10 +23,10 @@ demo: install ## Move a live application from a local Heroku to a local RDS, and
 	$(BIN)/pgcutover demo --dir $(DEMO_DIR) $(DEMO)
 
 test: install ## Run the tests; they start their own PostgreSQL servers.
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST)
 
 test-full: install ## The tests with the long counts.
-	$(BIN)/python -m pytest --full $(PYTEST)
+	$(BIN)/python -m pytest --full $(SIDE_BY_SIDE) $(PYTEST)
 
 check: install ## Lint, formatting, types, architecture.
 	$(BIN)/ruff check $(CHECKED)
@@ -40,6 +43,7 @@ docs: install ## Write the parts of docs/ that come from the code.
 
 bench: install ## Time a move in a lab, step by step.
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.verify_rate
 
 install: $(STAMP) ## Make .venv and install everything into it.
 

@@ -29,7 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cli", action="store_true", help="also run what needs the real Heroku CLI")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The longest first, so that no worker is left alone with one at the end; otherwise in the order they came.
+    items.sort(key=lambda item: "journeys" not in item.path.parts)
     for marker, reason in OPTIONAL.items():
         if not config.getoption(marker):
             for item in items:

@@ -222,12 +222,17 @@ def join(
     *,
     epoch: int = 1,
     crew: Crew | None = None,
+    master: Dsn | None = None,
 ) -> LittleWorld:
-    """Everything joined as the application does, but with workers in threads, which start at once."""
+    """Everything joined as the application does, but with workers in threads, which start at once.
+
+    `master` is the login of the target's master on the same database; without it there is none.
+    """
     source_server = Server(dsn=plain(source), side="source")
     target_server = Server(dsn=plain(target), side="target")
     claim = take_run(target, epoch)
-    copy_target = CopyTarget(server=target_server, run_id=RUN, claim=claim)
+    by_master = None if master is None else (lambda: Server(dsn=plain(master), side="target"))
+    copy_target = CopyTarget(server=target_server, run_id=RUN, claim=claim, master=by_master)
     return LittleWorld(
         copier=Copier(
             run_id=RUN,
@@ -237,7 +242,11 @@ def join(
             target=copy_target,
             finish=CopyFinish(target=copy_target),
             definitions=open_archive(
-                directory / "schema.dump", source_server, target_server, directories=[binaries(16), binaries(18)]
+                directory / "schema.dump",
+                source_server,
+                target_server,
+                directories=[binaries(16), binaries(18)],
+                master=by_master,
             ),
             crew=lambda: crew or Crew(lambda: ThreadPoolExecutor(2), carry, size=2),
             builders=2,

@@ -6,6 +6,7 @@ misspelt key that is silently ignored is a decision nobody took.
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ class Surroundings:
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Surroundings":
         return cls(
-            heroku_token=Secret(environ.get("HEROKU_API_KEY", "")),
+            heroku_token=Secret(environ.get("HEROKU_API_KEY", "").strip()),
             heroku_host=environ.get("HEROKU_HOST", ""),
             heroku_data_host=environ.get("HEROKU_DATA_HOST", ""),
             rds_ca=environ.get("PGCUTOVER_RDS_CA", ""),
@@ -164,6 +165,9 @@ class Config:
                 hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
                 "heroku authorizations:create --scope=global.",
             )
+        if not _PRINTABLE.fullmatch(self.surroundings.heroku_token.reveal()):
+            # It would be refused as a header, by a message that quotes it.
+            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
         return self.surroundings.heroku_token
 
 
@@ -225,6 +229,7 @@ def _problem(error: Any) -> str:
     return f"{where}: {error['msg'].removeprefix('Value error, ')}"
 
 
+_PRINTABLE = re.compile(r"[!-~]+")
 _KEYS = sorted(
     {key for model in (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices) for key in model.model_fields}
 )

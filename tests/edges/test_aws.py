@@ -1,5 +1,6 @@
 """What we ask of AWS, asked of a local RDS with real servers: made once, ours only, and every refusal said clearly."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -36,7 +37,9 @@ def aws(account: Account) -> Aws:
 def harmless(account: Account) -> Iterator[None]:
     """No test leaves the lab misbehaving."""
     yield
-    account.turn(html_500_calls=0, throttle_calls=0, instance_quota=40, fail_next=[], next_instance_ends_as=None)
+    account.turn(
+        html_500_calls=0, throttle_calls=0, instance_quota=40, fail_next=[], lose_next=[], next_instance_ends_as=None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -382,6 +385,28 @@ def test_a_web_page_instead_of_an_answer_is_survived_or_said(account: Account, a
             assert "AWS_ENDPOINT_URL" in caught.value.hint
             assert type(caught.value) is AwsError
             assert "html" not in str(caught.value)
+
+
+def test_a_web_page_with_status_200_is_no_empty_answer(account: Account) -> None:
+    """boto reads it as an answer in which all is missing; it must not mean that there is nothing."""
+    for action in ("DescribeDBInstances", "DescribeSecret", "DescribeVpcs"):
+        account.turn(lose_next=[{"action": action, "how": "html", "times": 50}])
+        with account.client(attempts=1) as aws, pytest.raises(AwsError, match="but some web page"):
+            {
+                "DescribeDBInstances": lambda: aws.instances.describe("x"),
+                "DescribeSecret": lambda: aws.secrets.describe("x"),
+                "DescribeVpcs": lambda: aws.network.survey(),
+            }[action]()
+
+
+def test_a_change_whose_answer_got_lost_is_found_made(account: Account, aws: Aws) -> None:
+    """Whatever comes in place of the answer is an error or passed over; asked again, what is there is ours."""
+    for how in ("status", "html", "cut"):
+        account.turn(lose_next=[{"action": "CreateDBParameterGroup", "how": how}])
+        wanted = [("rds.force_ssl", "1")]
+        with contextlib.suppress(AwsError):
+            aws.parameters.ensure_group(f"lost-{how}", "postgres16", wanted, TAGS)
+        aws.parameters.ensure_group(f"lost-{how}", "postgres16", wanted, TAGS)
 
 
 def test_throttling_is_waited_out_and_then_said(account: Account) -> None:

@@ -11,11 +11,11 @@ from psycopg import sql
 from fenced_database import Fenced, Noted, fenced_database
 from pgcutover.edges import canary as edge
 from pgcutover.edges.canary import Canary
-from pgcutover.edges.content import definition_differences
 from pgcutover.errors import SourceError, ToolError
 from pgcutover.facts.names import Dsn
 from pgcutover.facts.rds import DatabaseFacts, DatabaseSpec
 from pgcutover.lab.clusters import Cluster, binaries
+from pgcutover.planning.definition_proof import definition_differences
 from pgcutover.running.step import Verdict
 from pgcutover.steps.canary import Canary as CanaryStep
 from pgcutover.steps.canary import seen_by_canary

@@ -11,11 +11,12 @@ import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
-from pgcutover.edges.content import ContentProof, definition_differences
-from pgcutover.edges.definitions import Definitions, object_definitions, read_definitions
+from pgcutover.edges.content import ContentProof
+from pgcutover.edges.definitions import object_definitions, read_definitions
 from pgcutover.edges.digests import compare
-from pgcutover.facts.proof import Change, ComparisonUnit, TableComparison
+from pgcutover.facts.proof import Change, ComparisonUnit, Standing, TableComparison
 from pgcutover.lab.clusters import Cluster
+from pgcutover.planning.definition_proof import Definitions, definition_differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,9 @@ def test_equal_rows_are_equal_on_both_versions(pair: Pair) -> None:
     assert [("public.t", 3, 3, True)] == [
         (str(c.unit), c.source.rows, c.target.rows, c.equal) for c in proof.tables if c.source and c.target
     ]
-    assert proof.same
+    assert {f"setting:{s.split(' ')[0]} of the database" for s in settings} == {
+        d.name.lower() for d in proof.definitions
+    }
 
 
 SMALLEST = [
@@ -204,14 +207,16 @@ def test_sequences_may_be_ahead_never_behind(pair: Pair) -> None:
     assert ("public.down", "public.up") == pair.proof.compare().sequences_behind
 
 
-def test_a_view_printed_otherwise_by_another_version_is_only_told(pair: Pair) -> None:
-    """Between major versions the text of a view decides nothing; its columns do."""
-    pair.both("CREATE VIEW w AS SELECT 1 AS a")
-    run(pair.new, "CREATE OR REPLACE VIEW w AS SELECT 1 + 0 AS a")
-    proof = pair.proof.compare()
-    assert [("view:public.w", False)] == [(d.name, d.decisive) for d in proof.definitions]
-    assert proof.same
-    run(pair.new, "CREATE OR REPLACE VIEW w AS SELECT 1 AS a, 2 AS b")
+def test_a_view_printed_otherwise_by_another_version_is_none(pair: Pair) -> None:
+    """The target prints the source's text for itself: what a restore would make is no difference, all else is one."""
+    pair.both("CREATE TABLE x (s varchar)")
+    run(pair.old, "CREATE VIEW w AS SELECT s FROM x WHERE s = ANY (ARRAY[s, 'b']::varchar[])")
+    text = pair.old.one("SELECT pg_get_viewdef('w'::regclass)")
+    run(pair.new, f"CREATE VIEW w AS {text}")
+    assert () == pair.proof.compare().definitions
+    run(pair.new, "CREATE OR REPLACE VIEW w AS SELECT s FROM x WHERE s = ANY (ARRAY[s, 'c']::varchar[])")
+    assert [("view:public.w", True)] == [(d.name, d.decisive) for d in pair.proof.compare().definitions]
+    run(pair.new, "CREATE OR REPLACE VIEW w AS SELECT s, 2 AS b FROM x")
     assert not pair.proof.compare().same
 
 
@@ -283,13 +288,28 @@ def test_a_parsed_body_is_only_told_between_versions(pair: Pair) -> None:
         assert found.same
 
 
-def test_large_objects_cannot_be_verified(pair: Pair) -> None:
-    """They are not moved: one at the source is no pass, one on the target alone is a difference."""
-    run(pair.new, "SELECT lo_create(0)")
-    assert ["pg_catalog.pg_largeobject"] == [str(c.unit) for c in pair.proof.compare().different]
-    run(pair.old, "SELECT lo_create(0)")
+def test_large_objects_are_compared_by_oid(pair: Pair) -> None:
+    """One byte, also behind the first piece; one missing, one too many, one under another OID: each is found."""
+    body = "lo_from_bytea({}, convert_to(repeat('0123456789abcdef', {}), 'UTF8'))"
+    pair.both(f"SELECT {body.format(70001, 4)}, {body.format(70002, 1_200_000)}, {body.format(70003, 0)}")
+    assert [("pg_catalog.pg_largeobject", 3)] == [
+        (str(c.unit), c.source.rows) for c in pair.proof.compare().tables if c.equal and c.source
+    ]
+    run(pair.new, "SELECT lo_put(70002, 18000000, 'X'); SELECT lo_unlink(70001); SELECT lo_from_bytea(70009, '')")
+    found = pair.proof.compare(limit=9)
+    assert ["pg_catalog.pg_largeobject"] == [str(c.unit) for c in found.different]
+    assert [("missing", "70001"), ("extra", "70009"), ("different", "70002")] == [
+        (row.kind, row.key[0][1]) for row in found.differences[0].first
+    ]
+
+
+def test_a_large_object_that_may_not_be_read_is_not_equal(pair: Pair) -> None:
+    """One that belongs to somebody else: could not verify."""
+    pair.old.run("SELECT lo_from_bytea(70001, 'x')")
+    run(pair.new, "SELECT lo_from_bytea(70001, 'x')")
     proof = pair.proof.compare()
-    assert ["1 large objects at the source (1 on the target) are not moved"] == [c.error for c in proof.unchecked]
+    assert ["pg_catalog.pg_largeobject"] == [str(c.unit) for c in proof.unchecked]
+    assert "permission denied for large object 70001" in proof.unchecked[0].error
     assert not proof.same
 
 
@@ -297,9 +317,9 @@ def test_rights_of_everybody_on_the_database_are_told(pair: Pair) -> None:
     """Heroku takes CONNECT from PUBLIC, a new database gives it: said, and nothing more."""
     pair.old.run(f'REVOKE CONNECT ON DATABASE "{pair.old.owner.database}" FROM PUBLIC')
     proof = pair.proof.compare()
-    assert ["database:rights of PUBLIC differs: 'TEMPORARY' became 'CONNECT, TEMPORARY'"] == [
-        str(d) for d in proof.definitions
-    ]
+    (found,) = proof.definitions
+    assert ("database:rights of PUBLIC", "TEMPORARY", "CONNECT, TEMPORARY") == (found.name, found.source, found.target)
+    assert Standing.EXPECTED is found.standing
     assert proof.same
 
 

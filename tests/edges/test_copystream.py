@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from little_database import carry_table, emptied, job, own_database, rows_of, run_sql, snapshot_of
@@ -20,6 +21,7 @@ from pgcutover.lab.relay import Relay
 from pgcutover.lab.tls import CertificateAuthority
 
 WIDE = "CREATE TABLE public.t (id integer, body text)"
+END_OURS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name ~ ' copy '"
 MANY = "INSERT INTO public.t SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 20000) AS i"
 
 
@@ -185,6 +187,60 @@ def test_a_cut_connection_leaves_nothing_behind(
         assert [(0,)] == rows_of(target, "SELECT count(*) FROM public.t")
         assert [(0,)] == rows_of(target, "SELECT count(*) FROM pgcutover.chunk")
         assert 20000 == carry(words).rows
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("after_bytes", [0, 5_000_000])
+def test_a_silent_connection_is_not_waited_for(
+    side: str,
+    after_bytes: int,
+    pair: tuple[Dsn, Dsn],
+    cluster16: Cluster,
+    tls_relay: Callable[..., Relay],
+) -> None:
+    """What is between us falls silent, at the start or amid the rows: an error in good time, nothing arrived, and the
+    next try succeeds."""
+    source, target = pair
+    run_sql(source, MANY)
+    relay = tls_relay(cluster16, require_tls=False)
+    way = replace(source if side == "source" else target, port=relay.port).with_options(sslmode="disable")
+    with snapshot_of(source) as snapshot:
+        words = replace(job(source, target, "public.t", snapshot, through={side: way}), stall_s=1.0)
+        silencer = threading.Thread(target=_silenced, args=(relay, after_bytes))
+        silencer.start()
+        try:
+            with pytest.raises((CopyError, SourceError, TargetError), match=side):
+                carry(words)
+        finally:
+            silencer.join()
+            relay.resume()
+        run_sql(target, END_OURS)
+        assert [(0,)] == rows_of(target, "SELECT count(*) FROM pgcutover.chunk")
+        assert 20000 == carry(words).rows
+
+
+def _silenced(relay: Relay, after_bytes: int) -> None:
+    while relay.connections == 0 or relay.relayed_bytes < after_bytes:
+        time.sleep(0.002)
+    relay.stall()
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_lock_is_waited_for_in_silence(side: str, pair: tuple[Dsn, Dsn]) -> None:
+    """A server that waits for somebody's lock is at work: however long nothing comes, the chunk then arrives."""
+    source, target = pair
+    run_sql(source, MANY)
+    held = source if side == "source" else target
+    with snapshot_of(source) as snapshot:
+        words = replace(job(source, target, "public.t", snapshot), stall_s=0.4)
+        with psycopg.connect(held.with_options(sslmode="disable").url().reveal()) as locker:
+            locker.execute("LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE")
+            timer = threading.Timer(2.5, locker.commit)
+            timer.start()
+            started = time.monotonic()
+            assert 20000 == carry(words).rows
+            assert 1.5 < time.monotonic() - started
+            timer.join()
 
 
 def test_a_server_that_is_down_is_named(pair: tuple[Dsn, Dsn]) -> None:

@@ -11,6 +11,7 @@ import pytest
 import stamina
 
 from pgcutover.edges.heroku import HerokuClient, NotFoundError, RejectedError, address
+from pgcutover.edges.heroku_http import RateLimitedError
 from pgcutover.errors import ConfigError, HerokuError, RightsError
 from pgcutover.facts.names import Secret
 
@@ -118,6 +119,17 @@ def test_a_write_that_heroku_did_not_take_is_sent_again(server: Server, client: 
     server.answers = [Answer(429, {"id": "rate_limit", "message": "slow down"}), Answer(200, {})]
     client.set_config("acme", {"X": Secret("1"), "Y": None})
     assert [{"X": "1", "Y": None}] * 2 == [asked.body for asked in server.asked]
+
+
+def test_heroku_says_how_long_to_wait(server: Server, client: HerokuClient) -> None:
+    """Retry-After is what is waited, up to a minute; without it, or in words, we choose."""
+    waits = []
+    for header in ({"Retry-After": "7"}, {"Retry-After": "86400"}, {"Retry-After": "tomorrow"}, {}):
+        server.answers = [Answer(429, {"id": "rate_limit", "message": "slow down"}, header)] * 5
+        with pytest.raises(RateLimitedError) as caught:
+            client.set_maintenance("acme", on=True)
+        waits.append(caught.value.wait_s)
+    assert [7.0, 60.0, None, None] == waits
 
 
 @pytest.mark.parametrize(

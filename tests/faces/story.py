@@ -153,6 +153,7 @@ def decisions(*, production: bool = True, app: AppMoves | None = None) -> Decisi
             tables=43,
             rows_estimate=152_000_000,
             price_usd_per_month=200.0,
+            certificate="c" * 64,
         ),
         target=target(),
         app_sslmode="require",

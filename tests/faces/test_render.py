@@ -10,7 +10,7 @@ import story
 from rich.console import Console, RenderableType
 
 from pgcutover.app.advice import next_steps
-from pgcutover.app.comparison import Comparison
+from pgcutover.app.comparison import ComparedTable, Comparison, DifferingRow
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.estate import AppEstate, Estate
 from pgcutover.app.first import WrittenConfig
@@ -23,7 +23,6 @@ from pgcutover.facts.estate import Addon, App, Attachment, ProcessType
 from pgcutover.facts.inventory import Blocker, Column, DatabaseInventory, Extension, Table
 from pgcutover.facts.names import Dsn, Secret, TableName
 from pgcutover.running.state import Move
-from pgcutover.steps.history import TableProof
 
 COLUMNS = 100
 
@@ -99,11 +98,11 @@ def test_a_log_gets_no_colour() -> None:
 
 def test_names_are_not_read_as_markup() -> None:
     """A name in square brackets is printed as it is."""
-    proof = (TableProof(table="[red]odd[/red]", source_rows=1, target_rows=2, equal=False),)
+    proof = (ComparedTable(table="[red]odd[/red]", source_rows=1, target_rows=2, equal=False),)
     assert "[red]odd[/red]" in printed(render.comparison(compared(proof)))
 
 
-def compared(tables: tuple[TableProof, ...] = (), *, verdict: str = "different", exit_code: int = 2) -> Comparison:
+def compared(tables: tuple[ComparedTable, ...] = (), *, verdict: str = "different", exit_code: int = 2) -> Comparison:
     return Comparison(
         verdict=verdict,
         exit_code=exit_code,
@@ -118,9 +117,9 @@ def compared(tables: tuple[TableProof, ...] = (), *, verdict: str = "different",
 def test_a_comparison_shows_what_differs_first() -> None:
     """The verdict comes first, then what differs; equal tables come last and are still shown."""
     proof = (
-        TableProof(table="public.same", source_rows=1, target_rows=1, equal=True),
-        TableProof(table="public.odd", source_rows=3, target_rows=2, equal=False),
-        TableProof(table="public.dark", source_rows=None, target_rows=None, equal=None),
+        ComparedTable(table="public.same", source_rows=1, target_rows=1, equal=True),
+        ComparedTable(table="public.odd", source_rows=3, target_rows=2, equal=False),
+        ComparedTable(table="public.dark", source_rows=None, target_rows=None, equal=None),
     )
     shown = printed(render.comparison(compared(proof)))
     assert shown.startswith("DIFFERENT: the databases differ (exit code 2)")
@@ -247,7 +246,7 @@ def stock() -> Stock:
     )
     places = {story.ADDON: (Dsn.parse(url.reveal()),)}
     estate = Estate(apps=(entry,), leader=addon, followers=(), attachments=(attachment,), places=places)
-    return Stock(estate=estate, database=database())
+    return Stock(estate=estate, database=database(), certificate="c" * 64, certificate_enforced=True)
 
 
 def database() -> DatabaseInventory:
@@ -426,3 +425,19 @@ def test_every_move_of_a_step_can_be_summarised() -> None:
     told.event("fence", Move.FAIL_UNDO, error="lock timeout")
     shown = printed(render.status(story.summary(told)))
     assert re.search(r"fence\s+undoing.*lock timeout", shown)
+
+
+def test_rows_that_differ_are_counted_and_called_by_what_the_comparison_says() -> None:
+    """Kinds and columns are words; rows without a key are only counted; what is not named is said to be more."""
+    rows = (
+        DifferingRow(kind="different", key="#12ab", columns=("name", "age")),
+        DifferingRow(kind="missing", key="#34cd", columns=()),
+    )
+    table = ComparedTable(
+        table="public.odd", source_rows=3, target_rows=2, equal=False, missing=4, extra=0, different=1, rows=rows
+    )
+    shown = printed(render.comparison(compared((table,))))
+    assert "Rows of public.odd  4 missing, 0 extra, 1 different" in shown
+    assert "- #12ab: different in name, age" in shown
+    assert "- #34cd: missing on the target" in shown
+    assert "and 3 more" in shown

@@ -218,6 +218,28 @@ def test_cut_after_some_bytes(open_dsn: Callable[..., psycopg.Connection], relay
         assert 10_000 * 1001 == sum(len(block) for block in copy)
 
 
+def test_slow_passes_on_no_more_than_told(open_dsn: Callable[..., psycopg.Connection], relay: Relay) -> None:
+    """2 MB at 2 MB a second take about a second; afterwards it is as fast as it was."""
+    connection = open_dsn()
+    relay.slow(2_000_000)
+    started = time.monotonic()
+    (text,) = connection.execute("SELECT repeat('x', 2000000)").fetchone() or ("",)
+    assert 2_000_000 == len(text)
+    assert 0.7 < time.monotonic() - started
+    relay.slow(None)
+    with connection.cursor().copy(f"COPY ({TEN_MEGABYTES}) TO STDOUT") as copy:
+        assert 10_000 * 1001 == sum(len(block) for block in copy)
+
+
+def test_hang_up_ends_politely(open_dsn: Callable[..., psycopg.Connection], relay: Relay) -> None:
+    """An open session is told the end, not reset; a new one works."""
+    connection = open_dsn()
+    relay.hang_up()
+    with pytest.raises(psycopg.OperationalError, match=r"closed the connection|has been closed|EOF|terminat"):
+        connection.execute("SELECT 1")
+    assert answers(open_dsn())
+
+
 def test_stall_holds_and_resume_lets_go(open_dsn: Callable[..., psycopg.Connection], relay: Relay) -> None:
     """While stalled nothing passes, also for new connections; after `resume` everything arrives."""
     connection = open_dsn()

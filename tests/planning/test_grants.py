@@ -1,7 +1,9 @@
 """Privileges as the target should have them."""
 
+from typing import Any
+
 from pgcutover.facts.inventory import Grant
-from pgcutover.planning.grants import Guarded, astray, held, renamed, unplaceable
+from pgcutover.planning.grants import Guarded, astray, held, masters, renamed
 
 
 def grant(grantee: str, privilege: str, *, kind: str = "table", grantable: bool = False, owner: str = "u1") -> Grant:
@@ -42,7 +44,14 @@ def test_an_object_that_is_not_listed_has_the_usual_privileges() -> None:
     assert (guarded(),) == astray(held([grant("reader", "SELECT")]), held([grant("reader", "SELECT", grantable=True)]))
 
 
-def test_another_role_s_defaults_cannot_be_placed() -> None:
-    """ALTER DEFAULT PRIVILEGES FOR ROLE needs that role; such a default is told, not lost."""
+def test_another_role_s_defaults_are_the_master_s_to_set() -> None:
+    """ALTER DEFAULT PRIVILEGES FOR ROLE needs a member of that role, which the owner is not."""
     wanted = held([grant("r", "SELECT", kind="default"), grant("r", "SELECT", kind="default", owner="other")])
-    assert (guarded("default", "other"),) == unplaceable(wanted, "u1")
+    assert (guarded("default", "other"),) == masters(wanted, "u1")
+
+
+def test_defaults_that_are_not_listed_are_what_postgresql_gives() -> None:
+    """PUBLIC may call new functions unless a default says otherwise; a default of one schema only adds."""
+    closed = {Guarded(kind="default", schema="", object_sql="FUNCTIONS", column="", owner="u1"): frozenset[Any]()}
+    inside = {Guarded(kind="default", schema="app", object_sql="FUNCTIONS", column="", owner="u1"): frozenset[Any]()}
+    assert (tuple(closed), ()) == (astray(closed, {}), astray(inside, {}))

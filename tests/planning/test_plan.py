@@ -86,6 +86,7 @@ DECISIONS = Decisions(
         tables=1,
         rows_estimate=1,
         price_usd_per_month=50.0,
+        certificate="c" * 64,
     ),
     target=TARGET,
     app_sslmode="require",

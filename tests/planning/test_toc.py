@@ -3,7 +3,7 @@
 import pytest
 
 from pgcutover.facts.names import TableName
-from pgcutover.planning.definitions import Section, Thing, TocEntry, identified, index_owners, sift
+from pgcutover.planning.definitions import Section, Special, Thing, TocEntry, identified, index_owners, sift
 
 
 def entry(kind: str, label: str, *, dump_id: int = 1, oid: int = 0, section: Section = "pre-data") -> TocEntry:
@@ -31,13 +31,19 @@ def entry(kind: str, label: str, *, dump_id: int = 1, oid: int = 0, section: Sec
         (entry("COMMENT", "- SCHEMA app owner"), True, False),
         (entry("COMMENT", "app TABLE t owner"), True, False),
         (entry("EVENT TRIGGER", "- log_create_ext heroku_admin", oid=5), False, False),
-        (entry("EVENT TRIGGER", "- audit owner", oid=6), False, True),
-        (entry("PUBLICATION", "- p owner"), False, True),
+        (entry("EVENT TRIGGER", "- audit owner", oid=6), True, False),
+        (entry("PUBLICATION", "- p owner"), True, False),
+        (entry("USER MAPPING", "- USER MAPPING u SERVER s owner"), False, False),
+        (entry("SUBSCRIPTION", "- s owner"), False, True),
     ],
 )
 def test_what_is_not_the_application_s_is_left_out(found: TocEntry, kept: bool, matters: bool) -> None:
     """Heroku's, the extensions' and our own objects stay out; what a person should know of is marked."""
-    parted = sift([found], made_schemas=["topology"], heroku_triggers=[5])
+    parted = sift(
+        [found],
+        made_schemas=["topology"],
+        special=[Special(way="heroku", class_oid=9, oid=5, remark="- EVENT TRIGGER x")],
+    )
     assert (kept, matters) == (bool(parted.kept), any(out.matters for out in parted.left_out))
 
 

@@ -35,7 +35,7 @@ from pgcutover.lab.relay import Relay
 from pgcutover.lab.tls import CertificateAuthority
 from pgcutover.planning.tasks import plan_chunks
 from pgcutover.running.step import Before, Verdict
-from pgcutover.steps.copy import Copy
+from pgcutover.steps.copy import Copy, restock
 from pgcutover.steps.schema import Schema
 
 SMALL = """
@@ -266,6 +266,21 @@ def test_an_unlogged_table_that_a_crash_emptied_is_copied_again(source: Dsn, tar
     )
     Copy().do(world, before)
     assert_whole(world, before, source)
+
+
+def test_an_unlogged_table_that_is_emptied_after_the_copy_is_filled_again(
+    source: Dsn, target: Dsn, tmp_path: Path
+) -> None:
+    """Before each later step it is looked at, indexes and all; a table that is as it was is not touched."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    Copy().do(world, before)
+    run_sql(target, "TRUNCATE app.cache")
+    restock(world)
+    assert_whole(world, before, source)
+    (marked,) = rows_of(target, "SELECT xmin::text FROM pgcutover.chunk WHERE chunk = 'app.cache'")
+    restock(world)
+    assert [marked] == rows_of(target, "SELECT xmin::text FROM pgcutover.chunk WHERE chunk = 'app.cache'")
 
 
 def test_a_missing_index_is_found_and_built(source: Dsn, target: Dsn, tmp_path: Path) -> None:

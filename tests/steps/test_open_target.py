@@ -129,7 +129,7 @@ def test_only_what_the_canary_met_may_differ(world: TwoDatabases, old: Fenced, n
 def test_a_large_object_at_the_source_is_no_pass(world: TwoDatabases, old: Fenced) -> None:
     """It was made after the inventory, and is not on the new database."""
     run(old, "SELECT lo_create(0)")
-    with pytest.raises(CopyError, match=r"could not verify .*1 large objects at the source"):
+    with pytest.raises(CopyError, match=r"pg_largeobject"):
         Verify().do(world, {})
 
 

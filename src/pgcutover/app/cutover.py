@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from pgcutover.app.advice import next_steps
-from pgcutover.app.comparison import Comparison, compare_now
+from pgcutover.app.comparison import Comparison, Looking, compare_now
 from pgcutover.app.patience import patiently
 from pgcutover.app.people import Ask, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
 from pgcutover.app.session import RunSession, Watcher, open_session, refuse_unopened
+from pgcutover.app.trust import ACCEPTED, pinned_by
 from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
 from pgcutover.edges.heroku import HerokuClient
@@ -35,11 +36,12 @@ from pgcutover.errors import (
     StalePlanError,
 )
 from pgcutover.planning.estimate import estimates
-from pgcutover.planning.plan import Plan, confirmation_code, differences
+from pgcutover.planning.plan import Plan, confirmation_code, differences, held_to
 from pgcutover.running.journal import Run
 from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
+from pgcutover.steps.verify import ACCEPTED_UNVERIFIED
 
 BREAK_GLASS = "BREAK-GLASS.md"
 """Written beside pgcutover.toml before the fence."""
@@ -83,8 +85,9 @@ class Code:
 class Cutover:
     """One environment, for the length of one command."""
 
-    def __init__(self, config: Config, listener: Watcher) -> None:
-        self._config, self._listener = config, listener
+    def __init__(self, config: Config, listener: Watcher, *, accept_certificate: str = "") -> None:
+        """`accept_certificate` is what a person trusts from now on, see app/trust.py."""
+        self._config, self._listener, self._accept = config, listener, accept_certificate
         self._records = Records(config.state)
 
     def __enter__(self) -> Self:
@@ -109,7 +112,7 @@ class Cutover:
 
     def inventory(self) -> Stock:
         """Read Heroku and the database; change nothing."""
-        return take_stock(self._heroku, self._config)
+        return take_stock(self._heroku, self._config, pinned=self._certificate())
 
     def plan(self) -> Planned:
         """Take stock, decide, and keep the plan.
@@ -122,7 +125,7 @@ class Cutover:
             raise RefusedError(
                 f"run {run.run} has its plan: it is {self.status().phrase}", hint="See what is next: pgcutover status."
             )
-        planned = self._plan_now()
+        planned = self._plan_now(known=self._certificate())
         self._records.store_plan(planned.plan)
         return planned
 
@@ -160,10 +163,10 @@ class Cutover:
             return None, newest
         return run, self._records.plan_of(run)
 
-    def verify(self) -> Comparison:
+    def verify(self, looking: Looking) -> Comparison:
         """Compare both databases as they are now; see app/comparison.py."""
         run = refuse_unopened(self._records)
-        return compare_now(self._config, self._records, run, heroku=self._heroku, aws=self._aws)
+        return compare_now(self._config, self._records, run, heroku=self._heroku, aws=self._aws, looking=looking)
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
@@ -183,6 +186,7 @@ class Cutover:
         break_glass: BreakGlass,
         on_failure: OnFailure = OnFailure.RETURN,
         accepted: Sequence[tuple[str, int]] = (),
+        unverified: Sequence[tuple[str, str]] = (),
     ) -> RunSummary:
         """Move, or go on moving. A failure before the lift goes back by itself unless `on_failure` says stop.
 
@@ -195,6 +199,8 @@ class Cutover:
         with self._session(plan) as session:
             for app, version in accepted:
                 session.watch.accept(app, version, by=session.me)
+            for table, reason in unverified:
+                session.notes.note(ACCEPTED_UNVERIFIED, {"table": table, "reason": reason, "by": session.me})
             begun = session.touched("fence", "copy", "switch", "after")
             if not begun:
                 self._require_write_scope(session)
@@ -203,12 +209,12 @@ class Cutover:
             if not begun:
                 session.before_the_fence()
                 self._write_break_glass(session, break_glass)
-            clock = session.world.clock
+            clock, renew = session.world.clock, session.world.renew
             try:
                 # A move that did not get to its copy is not insisted on: everything goes back at once.
-                patiently(lambda: session.forward("copy"), clock, worth_it=lambda: session.touched("copy"))
+                patiently(lambda: session.forward("copy"), clock, worth_it=lambda: session.touched("copy"), renew=renew)
                 self._confirm(session, ask, "the switch")
-                patiently(session.forward, clock)
+                patiently(session.forward, clock, renew=renew)
             except (InterruptedRun, RunnerConflictError, JournalError):
                 raise
             except NotConfirmedError as error:
@@ -231,7 +237,7 @@ class Cutover:
             error.hint = f"{error.hint} {CLOSED}"
         elif session.touched("fence", "copy", "switch"):
             try:
-                left = patiently(session.back, session.world.clock)
+                left = patiently(session.back, session.world.clock, renew=session.world.renew)
             except (InterruptedRun, RunnerConflictError, JournalError):
                 raise
             except PgcutoverError as second:
@@ -266,7 +272,7 @@ class Cutover:
                 raise RefusedError("not confirmed; nothing was touched")
             if without_export:
                 session.notes.note(LEFT_OUT, {"why": without_export, "by": session.me})
-            left = patiently(session.back, session.world.clock)
+            left = patiently(session.back, session.world.clock, renew=session.world.renew)
         return self.status(), left
 
     # -- afterwards -------------------------------------------------------------------------------------------------
@@ -343,7 +349,9 @@ class Cutover:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _session(self, plan: Plan | None, *, going_back: bool = False) -> AbstractContextManager[RunSession]:
+    def _session(
+        self, plan: Plan | None, *, going_back: bool = False, accept: str = ""
+    ) -> AbstractContextManager[RunSession]:
         return open_session(
             self._config,
             self._records,
@@ -352,10 +360,24 @@ class Cutover:
             aws=self._aws,
             listener=self._listener,
             going_back=going_back,
+            accept_certificate=accept or self._accept,
         )
 
-    def _plan_now(self) -> Planned:
-        return make_plan(self._heroku, self._aws, self._config, run_number=self._records.run_number())
+    def _plan_now(self, *, pinned: str = "", known: str = "") -> Planned:
+        return make_plan(
+            self._heroku, self._aws, self._config, run_number=self._records.run_number(), pinned=pinned, known=known
+        )
+
+    def _certificate(self) -> str:
+        """What the old database's server is held to: by the newest plan, or as was accepted in its run; '' before."""
+        run, newest = self._records.last_run(), self._records.newest_plan()
+        if run is None or (not run.is_open and newest is not None and newest.created_at > run.opened_at):
+            return newest.decisions.source.certificate if newest else ""
+        return self._accepted_in(run) or self._records.plan_of(run).decisions.source.certificate
+
+    def _accepted_in(self, run: Run) -> str:
+        notes = [note.payload for note in self._records.history(run)[1] if note.kind == ACCEPTED]
+        return pinned_by("", [payload for payload in notes if isinstance(payload, Mapping)])
 
     def _plan_to_run(self, path: Path | None) -> Plan:
         """The plan to run; before anything moved it must still fit the world, and a newer one replaces an older."""
@@ -366,14 +388,16 @@ class Cutover:
                 return plan
             newest = self._records.read_plan(path) if path else self._records.newest_plan()
             if newest is not None and newest.digest != plan.digest:
-                with self._session(None) as session:
+                with self._session(None, accept=newest.decisions.source.certificate) as session:
                     session.back(Outcome.REPLACED)
-                plan = newest
+                plan, run = newest, None
         elif run is not None and plan.created_at <= (run.closed_at or run.opened_at):
             raise StalePlanError(
                 f"the newest plan was run already (run {run.run}, {run.outcome})", hint="Run pgcutover plan again."
             )
-        changed = differences(plan.decisions, self._plan_now().plan.decisions)
+        accepted = self._accept or (self._accepted_in(run) if run is not None and run.is_open else "")
+        fresh = self._plan_now(pinned=accepted or plan.decisions.source.certificate).plan.decisions
+        changed = differences(held_to(plan.decisions, accepted), fresh)
         if changed:
             raise StalePlanError(
                 f"the world is not as planned: {'; '.join(changed[:5])}",

@@ -1,4 +1,5 @@
-"""What is asked before every step: is the run still ours, did anybody release, is a dyno back, do the locks stand."""
+"""What is asked before every step: is the run still ours, did anybody release, is a dyno back, do the locks stand, are
+the rows that were copied still there."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +11,10 @@ from pgcutover.planning.plan import Plan
 from pgcutover.running.journal import Journal
 from pgcutover.running.state import Direction
 from pgcutover.running.step import Before, Json
+from pgcutover.steps.copy import restock
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.ports import World
+from pgcutover.steps.ports_copy import Copier
 from pgcutover.steps.ports_database import SourceGate
 from pgcutover.steps.releases import ReleaseWatch
 from pgcutover.steps.scale_down import quantities
@@ -52,6 +55,8 @@ class FencedWorld(World, Protocol):
 
     @property
     def source(self) -> SourceGate: ...
+    @property
+    def copier(self) -> Copier: ...
 
 
 class Claim(Protocol):
@@ -87,6 +92,9 @@ class Guards:
             stop_strays(world, self.watch.apps)
         if direction is Direction.FORWARD:
             self._still_closed(world, step)
+            # Once it is open, the application's own commands may empty a table on purpose.
+            if self._after(step, "copy") and not self._after(step, "open-target"):
+                restock(world)
 
     def _still_closed(self, world: FencedWorld, step: str) -> None:
         """Whether what earlier steps closed is closed now: a person may have opened it by hand meanwhile.

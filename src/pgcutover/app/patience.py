@@ -7,28 +7,53 @@ must not hide a verdict: a fence that does not hold and a target that is not emp
 from collections.abc import Callable
 from typing import TypeVar
 
+from pgcutover.edges.away import away, locked_out
 from pgcutover.edges.heroku_http import UnavailableError
-from pgcutover.errors import CopyError, FenceError, SourceError, TargetError, TargetNotEmptyError
+from pgcutover.errors import (
+    AwsError,
+    CopyError,
+    FenceError,
+    NotDoneError,
+    QuotaError,
+    SourceError,
+    TargetError,
+    TargetNotEmptyError,
+    ToolError,
+)
 from pgcutover.steps.ports import Clock
 
 T = TypeVar("T")
 
-TRIES = 3
-PAUSE_S = 5.0
+PAUSES_S = (5.0, 5.0)
 """A connection that broke is usually back a moment later."""
-PASSING = (UnavailableError, CopyError, SourceError, TargetError)
-LASTING = (FenceError, TargetNotEmptyError)
+AWAY_PAUSES_S = (5.0, 10.0, 20.0, 30.0)
+"""For a server that restarts or fails over; every try at an address that is silent takes its time as well. Longer would
+keep the application closed for a database that may be gone."""
+PASSING = (UnavailableError, CopyError, SourceError, TargetError, ToolError, AwsError, NotDoneError)
+LASTING = (FenceError, TargetNotEmptyError, QuotaError)
 
 
-def patiently(act: Callable[[], T], clock: Clock, *, worth_it: Callable[[], bool] = lambda: True) -> T:
-    """What `act` returns, tried a few times. Not again when `worth_it` says no: the error is then raised at once."""
-    for tries_left in range(TRIES - 1, -1, -1):
+def patiently(
+    act: Callable[[], T],
+    clock: Clock,
+    *,
+    worth_it: Callable[[], bool] = lambda: True,
+    renew: Callable[[], None] = lambda: None,
+) -> T:
+    """What `act` returns, tried a few times. Not again when `worth_it` says no: the error is then raised at once.
+
+    `renew` is called before another try after a password was refused, so that it is read anew.
+    """
+    pauses, away_pauses = iter(PAUSES_S), iter(AWAY_PAUSES_S)
+    while True:
         try:
             return act()
         except LASTING:
             raise
-        except PASSING:
-            if not tries_left or not worth_it():
+        except PASSING as error:
+            pause_s = next(away_pauses if away(error) else pauses, None)
+            if pause_s is None or not worth_it():
                 raise
-            clock.sleep(PAUSE_S)
-    raise AssertionError("the last try returns or raises")
+            clock.sleep(pause_s)
+            if locked_out(error):
+                renew()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pgcutover.app.estate import Estate, read_estate, source_dsn
 from pgcutover.app.step_order import planned_steps
+from pgcutover.app.trust import trust
 from pgcutover.config import Config
 from pgcutover.edges.archive import fit_tools
 from pgcutover.edges.aws import Aws
@@ -15,6 +16,7 @@ from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import HerokuError, RefusedError
+from pgcutover.facts.certificate import brief
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.moves import kept_attachments, refuse_poolers
@@ -33,6 +35,10 @@ class Stock:
 
     estate: Estate
     database: DatabaseInventory
+    certificate: str
+    """SHA-256 of what the database's server can be held to."""
+    certificate_enforced: bool
+    """Whether every connection is held to it; otherwise it is compared before each command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +49,33 @@ class Planned:
     estimates: dict[str, float]
 
 
-def take_stock(heroku: HerokuClient, config: Config) -> Stock:
-    """Read Heroku and the database. Raises as `read_estate`; SourceError when the database cannot be reached."""
+def take_stock(heroku: HerokuClient, config: Config, *, pinned: str = "") -> Stock:
+    """Read Heroku and the database; with `pinned`, only from the server that has that certificate.
+
+    Raises as `read_estate`; SourceError when the database cannot be reached, StalePlanError when its server is another.
+    """
     estate = read_estate(heroku, config)
     dsn = source_dsn(heroku, estate.leader.billing_app, estate.leader.name)
-    return Stock(estate=estate, database=read_inventory(Server(dsn=dsn, side="source")))
+    trusted = trust(dsn, pinned=pinned, state=config.state)
+    return Stock(
+        estate=estate,
+        database=read_inventory(Server(dsn=trusted.dsn, side="source")),
+        certificate=trusted.anchor.sha256,
+        certificate_enforced=trusted.anchor.enforced,
+    )
 
 
-def make_plan(heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int) -> Planned:
-    """Decide everything.
+def make_plan(
+    heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int, pinned: str = "", known: str = ""
+) -> Planned:
+    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before.
 
     Raises:
         RefusedError: something in the source, on Heroku or on AWS speaks against it; each is named.
         ToolError: no pg_dump or pg_restore that fits both versions.
     """
-    stock = take_stock(heroku, config)
-    _refuse_blockers(stock.database)
+    stock = take_stock(heroku, config, pinned=pinned)
+    refuse_blockers(stock.database)
     for entry in stock.estate.apps:
         commands = [p.command for p in entry.formation]
         refuse_poolers(entry.app.name, commands, sslmode=config.choices.target.app_sslmode)
@@ -76,7 +93,7 @@ def make_plan(heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int
         made_by=heroku.account_email() or getpass.getuser(),
         decisions=decisions,
         steps=steps,
-        advice=_advice(stock, proposal),
+        advice=(*_about_certificate(stock, known), *_advice(stock, proposal)),
         digest=digest_of(decisions),
     )
     return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
@@ -89,7 +106,8 @@ def jobs_for(stock: Stock) -> int:
     return max(1, min(MOST_JOBS, os.cpu_count() or 1, (limit - 5) // 3))
 
 
-def _refuse_blockers(database: DatabaseInventory) -> None:
+def refuse_blockers(database: DatabaseInventory) -> None:
+    """Raises RefusedError when something in the database, or a right that is missing, stops the move."""
     stopping = [blocker for blocker in database.blockers if blocker.stops]
     if stopping:
         what = "; ".join(blocker.what for blocker in stopping)
@@ -121,6 +139,7 @@ def _decisions(
             tables=sum(t.holds_rows for t in database.tables),
             rows_estimate=sum(max(t.rows_estimate, 0) for t in database.tables),
             price_usd_per_month=_price(heroku, estate.leader.plan),
+            certificate=stock.certificate,
         ),
         target=proposal.plan,
         app_sslmode=config.choices.target.app_sslmode,
@@ -166,6 +185,27 @@ def _price(heroku: HerokuClient, plan: str) -> float | None:
         return next((p.price_usd_per_month for p in heroku.plans() if p.name == plan), None)
     except HerokuError:
         return None
+
+
+def _about_certificate(stock: Stock, known: str) -> tuple[Advice, ...]:
+    advice = []
+    if known not in ("", stock.certificate):
+        advice.append(
+            Advice(
+                what=f"the old database's server presents another certificate ({brief(stock.certificate)}) than the "
+                f"plan before knew ({brief(known)}): running this plan accepts it",
+                hint="Expected after a failover, maintenance or a change of plan; look: heroku data:maintenances.",
+            )
+        )
+    if not stock.certificate_enforced:
+        advice.append(
+            Advice(
+                what=f"the old database's certificate ({brief(stock.certificate)}) cannot be a root of trust: it is "
+                "compared before each command, and the connections that follow are encrypted only",
+                hint="It is expired, or signed by an authority that the server does not show.",
+            )
+        )
+    return tuple(advice)
 
 
 def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:

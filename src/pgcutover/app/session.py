@@ -196,6 +196,7 @@ def open_session(
     aws: Aws,
     listener: Watcher,
     going_back: bool = False,
+    accept_certificate: str = "",
 ) -> Iterator[RunSession]:
     """The open run of this environment; with a plan, a new one when none is open.
 
@@ -203,7 +204,7 @@ def open_session(
         RefusedError: no run is open and no plan was given; or the open run has another plan and has moved already.
         RunnerConflictError: another process works on this environment, here or on another machine.
         StalePlanError: the databases know of more sessions than this journal, which comes from an old export; going
-            back is possible all the same.
+            back is possible all the same. Or the old database's server has another certificate than was accepted.
     """
     with records.writing() as journal:
         run, running_plan = _open_run(journal, records, plan, heroku)
@@ -222,7 +223,15 @@ def open_session(
             notes.note(OPENED, {"by": holder})
 
         with RunWorld(
-            config, running_plan, run.run, heroku=heroku, aws=aws, notes=notes, holder=holder, judge=judge
+            config,
+            running_plan,
+            run.run,
+            heroku=heroku,
+            aws=aws,
+            notes=notes,
+            holder=holder,
+            judge=judge,
+            accept=accept_certificate,
         ) as world:
             _ = world.claim
             try:

@@ -14,6 +14,7 @@ from typing import Self
 
 from pgcutover.app.estate import source_dsn
 from pgcutover.app.guards import RealClock, RunNotes
+from pgcutover.app.trust import ACCEPTED, pinned_by, trust
 from pgcutover.config import Config
 from pgcutover.copying.crew import Crew, processes
 from pgcutover.edges.archive import open_archive
@@ -40,6 +41,11 @@ from pgcutover.steps.ports_copy import Copier
 TARGET_SETTINGS = {"default_transaction_read_only": "off"}
 """The target is closed to everybody's writes until the switch opens it; our own sessions say otherwise."""
 
+OPENED_WITH_A_PASSWORD = (
+    *("source_server", "source", "claim"),
+    *("access", "admin", "canary", "plain_target", "target_server", "target", "proof", "copier"),
+)
+
 
 class RunWorld:
     """Everything that the steps of one run touch."""
@@ -55,12 +61,16 @@ class RunWorld:
         notes: RunNotes,
         holder: str,
         judge: Callable[[int | None], None] | None = None,
+        accept: str = "",
     ) -> None:
-        """`judge` is asked with the epoch that the source has of this run, before the run is taken."""
+        """`judge` is asked with the epoch that the source has of this run, before the run is taken.
+
+        `accept` is the certificate of the source's server that a person accepts from now on instead of the plan's.
+        """
         self.plan, self.run, self.heroku, self.aws, self.notes = plan, run, heroku, aws, notes
         self.clock = RealClock()
         self.vault = Vault(config.state / "vault.json")
-        self._config, self._holder, self._judge = config, holder, judge
+        self._config, self._holder, self._judge, self._accept = config, holder, judge, accept
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,12 +79,24 @@ class RunWorld:
     def __exit__(self, *_: object) -> None:
         self._exits.close()
 
+    def renew(self) -> None:
+        """Let go of everything that knows a password; it is opened again, with what Heroku and AWS say then, when it
+        is next needed."""
+        self._exits.close()
+        for name in OPENED_WITH_A_PASSWORD:
+            self.__dict__.pop(name, None)
+
     # -- source -----------------------------------------------------------------------------------------------------
 
     @cached_property
     def source_server(self) -> Server:
         source = self.plan.decisions.source
-        return Server(dsn=source_dsn(self.heroku, source.billing_app, source.addon), side="source")
+        known = pinned_by(source.certificate, self.notes.notes(ACCEPTED))
+        dsn = source_dsn(self.heroku, source.billing_app, source.addon)
+        trusted = trust(dsn, pinned=self._accept or known, state=self._config.state)
+        if trusted.anchor.sha256 != known:
+            self.notes.note(ACCEPTED, {"sha256": trusted.anchor.sha256, "instead_of": known, "by": self._holder})
+        return Server(dsn=trusted.dsn, side="source")
 
     @cached_property
     def source(self) -> HeldSource:
@@ -148,13 +170,14 @@ class RunWorld:
     @cached_property
     def copier(self) -> Copier:
         decisions, claim = self.plan.decisions, cas_sql(self.run, self.claim.epoch)
-        target = CopyTarget(server=self.target_server, run_id=self.run, claim=claim)
+        target = CopyTarget(server=self.target_server, run_id=self.run, claim=claim, master=self._master)
         archive = open_archive(
             self._config.state / "runs" / self.run / "definitions.dump",
             self.source_server,
             self.target_server,
             directories=client_directories(self._config, decisions.clients),
             settings=TARGET_SETTINGS,
+            master=self._master,
         )
         return Copier(
             run_id=self.run,
@@ -169,6 +192,10 @@ class RunWorld:
             source_dsn=self.source_server.dsn,
             target_dsn=self.target_server.dsn,
         )
+
+    def _master(self) -> Server:
+        """The new database as the master: only for what the application's role may not make."""
+        return Server(dsn=self.access.master(self.plan.decisions.target.database), side="target")
 
     def _crew(self) -> Crew:
         jobs = self.plan.decisions.jobs

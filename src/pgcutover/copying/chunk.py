@@ -7,6 +7,9 @@ from typing import TypeAlias
 from pgcutover.facts.names import Dsn
 from pgcutover.planning.tasks import Chunk
 
+STALL_S = 60.0
+"""Silence has good reasons too (a lock, a table full of dead rows), and asking costs a connection."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkJob:
@@ -14,7 +17,7 @@ class ChunkJob:
 
     `claim` is a statement that returns one row while the run is ours, none once another runner took it over, and that
     keeps others from taking it until the transaction ends; it is the transaction's first statement (T3). `settings` are
-    set in the target's session.
+    set in the target's session. `stall_s` is for how long a silent connection is believed before its server is asked.
     """
 
     run_id: str
@@ -25,6 +28,7 @@ class ChunkJob:
     target: Dsn
     claim: str
     settings: tuple[tuple[str, str], ...] = ()
+    stall_s: float = STALL_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

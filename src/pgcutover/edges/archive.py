@@ -4,7 +4,7 @@ It must not choose entries. The archive can be made anew at any time while the s
 dump, never a run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class Archive:
     source_version: int
     target_version: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    master: Callable[[], Server] | None = None
+    """The same database as the target's master sees it."""
 
     def dump(self) -> tuple[str, ...]:
         """Dump anew; warnings that a person should see."""
@@ -38,10 +40,13 @@ class Archive:
     def toc(self) -> tuple[TocEntry, ...]:
         return read_toc(self.tools.restore, self.file)
 
-    def restore(self, entries: Sequence[TocEntry], *, jobs: int = 1, whole: bool = False) -> None:
+    def restore(
+        self, entries: Sequence[TocEntry], *, jobs: int = 1, whole: bool = False, by_master: bool = False
+    ) -> None:
+        server = self.master() if by_master and self.master is not None else self.target
         restore(
             self.tools.restore,
-            self.target.dsn,
+            server.dsn,
             self.file,
             entries,
             server_version=self.target_version,
@@ -58,6 +63,7 @@ def open_archive(
     *,
     directories: Iterable[Path] = (),
     settings: Mapping[str, str] | None = None,
+    master: Callable[[], Server] | None = None,
 ) -> Archive:
     """Ask both servers for their versions, and choose the programs that fit.
 
@@ -74,6 +80,7 @@ def open_archive(
         source_version=source_version,
         target_version=target_version,
         settings=settings or {},
+        master=master,
     )
 
 

@@ -5,7 +5,7 @@ ever logged or quoted in an error: a request may carry a password.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -45,6 +45,10 @@ IDENTITY = frozenset(
 )
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+# boto's parser of XML looks for the result's element without asking whether it is there.
+UNREADABLE = (ResponseParserError, KeyError)
+NOT_OF_THE_ANSWER = frozenset({"ResponseMetadata", "message"})
+"""What boto's reply holds even when nothing was in the answer."""
 NO_CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -105,13 +109,12 @@ class AwsCalls:
         attempts = HIDDEN_REPLY_ATTEMPTS if operation.startswith(READS) else 1
         for attempt in range(1, attempts + 1):
             try:
-                reply = getattr(self._client(service), operation)(**request)
-                return dict(reply)
+                return _checked(getattr(self._client(service), operation)(**request))
             except boto.ClientError as cause:
                 if _code(cause) in tolerated:
                     return {}
                 raise error_of(cause, service, operation) from cause
-            except ResponseParserError as cause:
+            except UNREADABLE as cause:
                 # A page of HTML from something between us and AWS: asking again changes nothing and often helps.
                 if attempt == attempts:
                     raise error_of(cause, service, operation) from cause
@@ -178,6 +181,18 @@ class AwsCalls:
         )
 
 
+def _checked(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply, unless a page for people came with status 200: boto reads that as an answer in which all is missing.
+
+    Raises:
+        ResponseParserError: it did.
+    """
+    headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if "html" in headers.get("content-type", "") and not reply.keys() - NOT_OF_THE_ANSWER:
+        raise ResponseParserError("a web page")
+    return dict(reply)
+
+
 def _code(cause: boto.ClientError) -> str:
     """The error's code without the suffix that some services give it and others do not."""
     return str(cause.response.get("Error", {}).get("Code", "")).removesuffix("Fault")
@@ -193,7 +208,7 @@ def error_of(cause: Exception, service: str, operation: str) -> PgcutoverError:
         )
     if isinstance(cause, boto.ClientError):
         return _refusal(cause, doing)
-    if isinstance(cause, ResponseParserError):
+    if isinstance(cause, UNREADABLE):
         return _no_answer(doing)
     if isinstance(cause, (boto.HTTPClientError, boto.ConnectionError)):
         return AwsError(

@@ -79,12 +79,16 @@ class AwsInstances:
             self.wait(spec.identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
             return
         with self._calls.timed(f"instance {spec.identifier}"):
-            self._calls.call("rds", "create_db_instance", **self._request(spec))
+            # There already: an answer was lost, boto asked again by itself, and what it found is ours.
+            self._calls.call("rds", "create_db_instance", tolerated=("DBInstanceAlreadyExists",), **self._request(spec))
             self._calls.until(
                 lambda: self.describe(spec.identifier) is not None,
                 what=f"instance {spec.identifier}",
                 limit_s=SHOWS_LIMIT_S,
             )
+            made = self.describe(spec.identifier)
+            if made is not None:
+                refuse_foreign("instance", spec.identifier, dict(made.tags), dict(spec.tags))
             self.wait(spec.identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
 
     def change(self, identifier: str, change: InstanceChange) -> None:

@@ -26,8 +26,47 @@ class Phrase:
 
 PHRASES: Mapping[str, Phrase] = {
     "large_objects": Phrase(
-        what="{names} large objects (pg_largeobject)",
-        hint="Large objects are not moved: store them as bytea or outside the database, then lo_unlink them.",
+        what="{names} large objects: they are copied one by one while the application is closed",
+        hint="Store what is large or numerous as bytea or outside the database, then lo_unlink it: tables are faster.",
+        stops=False,
+    ),
+    "many_large_objects": Phrase(
+        what="{names} large objects are more than can be fenced",
+        hint="vacuumlo removes those that nothing refers to; store the others as bytea or outside the database.",
+    ),
+    "superuser_only": Phrase(
+        what="only a superuser may create {names}, and RDS has none",
+        hint="Drop it where nothing uses it, or put an extension that RDS offers in its place, or what an owner may "
+        "make.",
+    ),
+    "untrusted_languages": Phrase(
+        what="functions in languages that RDS does not offer: {names}",
+        hint="Rewrite them in plpgsql or SQL, or drop them.",
+    ),
+    "security_labels": Phrase(
+        what="security labels {names}: they belong to a provider that the new server does not have, and do not move",
+        hint="Make sure that nothing relies on them.",
+        stops=False,
+    ),
+    "tablespaces": Phrase(
+        what="objects in tablespaces of their own: {names}; on the new server everything has one place",
+        hint="Nothing to do: RDS has one volume.",
+        stops=False,
+    ),
+    "extension_grants": Phrase(
+        what="privileges on objects of extensions, which the new server gives as each extension does: {names}",
+        hint="GRANT or REVOKE them again as the master, where they matter.",
+        stops=False,
+    ),
+    "owner_revoked": Phrase(
+        what="privileges that the owner has taken from itself: {names}; on the new server it has them",
+        hint="REVOKE them there again after the move; an owner can always give them back to itself.",
+        stops=False,
+    ),
+    "column_order": Phrase(
+        what="tables whose columns come in another order after any dump and restore: {names}",
+        hint="Their parents got columns later than they did. Name the columns in INSERT and COPY, and in SELECT.",
+        stops=False,
     ),
     "hidden_rows": Phrase(
         what="row security hides rows of {names} from the role that would copy them",
@@ -40,6 +79,19 @@ PHRASES: Mapping[str, Phrase] = {
     "unreadable": Phrase(
         what="the role may not read {names}",
         hint="GRANT SELECT on it (and USAGE on its schema) to the role that pgcutover logs in as.",
+    ),
+    "not_the_owner": Phrase(
+        what="the role has not the rights of the owner of database {names}, so it cannot fence it",
+        hint="Log in as the database's owner (on Heroku the default credential), or GRANT that role to this one.",
+    ),
+    "no_schemas": Phrase(
+        what="the role may not create a schema in database {names}: pgcutover keeps the record of its run in one",
+        hint="GRANT CREATE ON DATABASE … TO the role that pgcutover logs in as.",
+    ),
+    "others_sessions": Phrase(
+        what="the role may not see and end the sessions of {names}, so it could not fence them out",
+        hint="GRANT pg_signal_backend, pg_read_all_stats TO the role (Heroku's default credential has both), or make "
+        "it a member of theirs.",
     ),
     "others_own": Phrase(
         what="objects of a role other than the database's owner: {names}; on the new server everything belongs to one",
@@ -59,8 +111,8 @@ PHRASES: Mapping[str, Phrase] = {
         stops=False,
     ),
     "user_mappings": Phrase(
-        what="user mappings of foreign servers: {names}; their passwords cannot be read and do not move",
-        hint="Create them again on the new server.",
+        what="user mappings of foreign servers whose options this role may not see: {names}; they do not move",
+        hint="Create them again on the new server, or grant the role that pgcutover logs in as to the mapping's owner.",
         stops=False,
     ),
     "bypassing_roles": Phrase(
@@ -100,8 +152,8 @@ PHRASES: Mapping[str, Phrase] = {
         hint="COMMIT PREPARED or ROLLBACK PREPARED them before the fence.",
     ),
     "event_triggers": Phrase(
-        what="event triggers {names}: only a superuser may create them",
-        hint="They do not move; RDS lets members of rds_superuser create them by hand.",
+        what="event triggers {names}: the new server's master makes them, last of all",
+        hint="RDS lets members of rds_superuser create them; prepare tries it, and names what is refused.",
         stops=False,
     ),
     "extension_rows": Phrase(
@@ -118,7 +170,10 @@ def read_blockers(connection: Connection) -> tuple[Blocker, ...]:
     parts = {
         "schemas": schemas,
         "bypassing": query("inventory_bypassing_roles"),
+        "uncarried": query("inventory_uncarried").format(schemas=schemas),
+        "mappings": query("copy_user_mappings"),
         "owners": query("inventory_owners").format(schemas=schemas),
+        "rights": query("inventory_rights").format(roles=query("inventory_roles")),
     }
     for kind, name in connection.execute(query("inventory_blockers").format(**parts)):
         names[kind].append(name)

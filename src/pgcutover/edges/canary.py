@@ -5,7 +5,7 @@ source, would otherwise show inside the fence.
 It must not touch the real database. Invariant: only a database that bears the canary's name and our mark is dropped.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,20 +13,24 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.edges.archive import fit_tools
-from pgcutover.edges.content import VERBATIM, definition_differences
+from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource
-from pgcutover.edges.definitions import Definitions, object_definitions
-from pgcutover.edges.pgtools import canary, dump_schema, read_toc
+from pgcutover.edges.copytarget import CopyTarget
+from pgcutover.edges.definitions import object_definitions
+from pgcutover.edges.pgtools import canary, dump_schema, read_toc, restore
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import RefusedError, SourceError, ToolError
 from pgcutover.facts.names import Dsn
 from pgcutover.facts.proof import DefinitionDifference, Flight
 from pgcutover.facts.rds import DatabaseFacts, DatabaseSpec
 from pgcutover.planning.clients import Chosen
-from pgcutover.planning.definitions import sift
+from pgcutover.planning.definition_proof import VERBATIM, Definitions, definition_differences
+from pgcutover.planning.definitions import TocEntry, sift
 
 SUFFIX = "_canary"
 UNCHANGING = ("table:", "sequence:", *VERBATIM)
+MASTERS = ("event trigger:", "publication", "comment:on event trigger", "comment:on publication")
+"""Names of what only the master makes: where the server refuses it, that is said, and stops nothing."""
 DUMPS = 3
 NAMED = 10
 
@@ -64,17 +68,40 @@ class Canary:
         objects = CopySource(server=self.source)
         made = {extension.schema for extension in objects.inventory().extensions}
         entries = read_toc(tools.restore, self.file)
-        parted = sift(entries, made_schemas=made, heroku_triggers=objects.heroku_triggers())
+        parted = sift(entries, made_schemas=made, special=objects.special())
         try:
             self.ensure(replace(self.spec, name=self.name))
             canary(tools, self.file, parted.kept, self.app(self.name), server_version=target_version)
+            self._remake(objects)
+            refused = self._by_master(tools, parted.by_master, target_version)
             theirs = object_definitions(Server(dsn=self.app(self.name), side="target"))
         finally:
             self.clear()
         otherwise = definition_differences(ours, theirs, same_major=True)
-        _refuse_losses(otherwise, made)
+        _refuse_losses([d for d in otherwise if not (refused and d.name.startswith(MASTERS))], made)
         left_out = tuple(f"{out.entry}: {out.reason}" for out in parted.left_out if out.matters)
-        return Flight(left_out=left_out, otherwise=otherwise)
+        return Flight(left_out=(*left_out, *refused), otherwise=otherwise)
+
+    def _remake(self, objects: CopySource) -> None:
+        """What names the owner, who has another name here."""
+        target = CopyTarget(server=Server(dsn=self.app(self.name), side="target"), run_id="canary", claim="SELECT 1")
+        names = {objects.inventory().owner: self.spec.owner}
+        finish = CopyFinish(target=target)
+        finish.make_policies(
+            replace(p, roles=tuple(names.get(role, role) for role in p.roles)) for p in objects.policies()
+        )
+        finish.make_user_mappings(replace(m, role=names.get(m.role, m.role)) for m in objects.user_mappings())
+
+    def _by_master(self, tools: Chosen, entries: Sequence[TocEntry], version: int) -> tuple[str, ...]:
+        """Publications of everything, then event triggers, by the master; those that the server refuses, with why."""
+        triggers = tuple(e for e in entries if "EVENT TRIGGER" in f"{e.kind} {e.label}")
+        refused: list[str] = []
+        for part in (tuple(e for e in entries if e not in triggers), triggers):
+            try:
+                restore(tools.restore, self.master(self.name), self.file, part, server_version=version, whole=True)
+            except ToolError as cause:
+                refused += [f"{entry}: the new server refuses it to its master ({cause.message})" for entry in part]
+        return tuple(refused)
 
     def _dump(self, tools: Chosen, source_version: int) -> Definitions:
         """Dump, and the definitions that were dumped: the application is at work, and may migrate meanwhile."""

@@ -114,7 +114,8 @@ def _inventory(connection: Connection) -> DatabaseInventory:
         tables=_tables(connection),
         sequences=_sequences(connection),
         extensions=tuple(
-            Extension(name=n, version=v, schema=s) for n, v, s in connection.execute(query("inventory_extensions"))
+            Extension(name=n, version=v, schema=s, used_by=tuple(u))
+            for n, v, s, u in connection.execute(query("inventory_extensions"))
         ),
         materialised_views=tuple(
             TableName(schema=s, name=n) for s, n in _rows(connection, "inventory_materialised_views")

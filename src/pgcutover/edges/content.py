@@ -1,58 +1,57 @@
 """Two databases as one question: do they hold the same? Rows, definitions, sequences; and if not, which rows differ.
 
-It joins what `digests`, `difference`, `export` and `definitions` find. It must only read. The invariant: a proof is of
-this moment; the caller sees to it that nobody writes to either side meanwhile.
+It joins what `digests`, `difference`, `largeobjects`, `export` and `definition_proof` find. It must only read. The
+invariant: all rows of one side are of one moment; what was rewritten or redefined meanwhile is not called equal.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+import time
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgcutover.edges.catalog import read_inventory
-from pgcutover.edges.definitions import Definitions, object_definitions, public_rights
-from pgcutover.edges.difference import difference
-from pgcutover.edges.digests import compare
+from pgcutover.edges.definition_proof import compare_definitions
+from pgcutover.edges.difference import difference, row_differences
+from pgcutover.edges.digests import TooLargeError, compare, compare_moments
 from pgcutover.edges.export import export_difference, read_manifest
+from pgcutover.edges.keyranges import bounded
+from pgcutover.edges.largeobjects import compare_large_objects
+from pgcutover.edges.moment import Moment, at_one_moment
 from pgcutover.edges.postgres import Server
-from pgcutover.facts.inventory import DatabaseInventory, Sequence
+from pgcutover.edges.relations import Before, after, before
+from pgcutover.errors import PgcutoverError, SourceError, TargetError
 from pgcutover.facts.names import TableName
 from pgcutover.facts.proof import (
     ComparisonUnit,
-    DefinitionDifference,
     Difference,
-    Digest,
     Proof,
+    RowDifferences,
     TableComparison,
     TableDifference,
 )
-from pgcutover.planning.spelling import spelled_alike
+from pgcutover.planning.definition_proof import sequences_behind
 from pgcutover.planning.units import comparison_units
 
-# Printed from parsed queries, whose spelling may change from one major version to the next.
-REPRINTED = ("view:", "materialised view:", "rule:")
-BODIES = ("function body:",)
+NOWHERE = Path("left-on-target")
+"""Made only when something is exported."""
 
-# Raw text, of which nothing may be respelled: a function's source, a comment.
-VERBATIM = ("function:", "procedure:", "aggregate:", "comment:")
 
-LARGE_OBJECTS = ComparisonUnit(
-    table=TableName(schema="pg_catalog", name="pg_largeobject"),
-    tree=False,
-    columns=(),
-    key=(),
-    bytes_columns=frozenset(),
-    source_columns=frozenset(),
-    target_columns=frozenset(),
-    data_bytes=0,
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """What reading the rows of both sides found, and how long the tables took."""
+
+    tables: tuple[TableComparison, ...]
+    differences: tuple[RowDifferences, ...]
+    notes: tuple[str, ...]
+    seconds: float
 
 
 class ContentProof:
     """A source and a target, compared with `jobs` sessions on each; exports go to `directory`."""
 
-    def __init__(self, source: Server, target: Server, *, directory: Path, jobs: int = 4) -> None:
+    def __init__(self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4) -> None:
         self._source = source
         self._target = target
         self._jobs = jobs
@@ -66,31 +65,51 @@ class ContentProof:
 
     def units(self) -> tuple[ComparisonUnit, ...]:
         """What is compared with what, by both catalogues as they are now."""
-        return comparison_units(read_inventory(self._source), read_inventory(self._target))
+        return _units(before(self._source), before(self._target))
 
-    def compare(self, *, seen: Collection[str] | None = None) -> Proof:
+    def compare(self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0) -> Proof:
         """Compare everything, now. `seen` are the marks of the differences that the run's canary met; None: none flew.
+
+        With `limit`, rows that differ are counted, and so many of each table named. `jobs` 0: as many as ever.
 
         Raises:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
         """
-        ours, theirs = read_inventory(self._source), read_inventory(self._target)
+        began = time.monotonic()
         self._latest = None
-        definitions = definition_differences(
-            object_definitions(self._source),
-            object_definitions(self._target),
-            same_major=ours.major == theirs.major,
-            seen=seen,
-        )
+        servers = (self._source, self._target)
+        with ThreadPoolExecutor(2, thread_name_prefix="verify") as pool:
+            ours, theirs = pool.map(before, servers)
+            # The catalogues keep other parts of the servers busy than the rows do.
+            defined = pool.submit(compare_definitions, self._source, self._target, seen=seen)
+            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs)
+            definitions = defined.result()
+            afterwards = tuple(pool.map(after, servers, (ours, theirs)))
         self._latest = Proof(
-            tables=(
-                *compare(self._source, self._target, comparison_units(ours, theirs), jobs=self._jobs),
-                *self._large_objects(),
-            ),
-            definitions=(*definitions, *self._public_rights()),
-            sequences_behind=sequences_behind(ours, theirs),
+            tables=_still_there(rows.tables, {name: why for side in afterwards for name, why in side.moved.items()}),
+            definitions=definitions,
+            sequences_behind=sequences_behind(ours.inventory, theirs.inventory),
+            unchecked_others=tuple(sentence for side in afterwards for sentence in side.doubts),
+            differences=rows.differences,
+            notes=rows.notes,
+            seconds=time.monotonic() - began,
+            rows_seconds=rows.seconds,
         )
         return self._latest
+
+    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int) -> _Rows:
+        with at_one_moment(self._source) as source, at_one_moment(self._target) as target:
+            units = bounded(source, _units(ours, theirs))
+            began = time.monotonic()
+            tables = compare_moments(source, target, units, jobs=jobs)
+            seconds = time.monotonic() - began
+            differences = _differences(source, target, tables, limit)
+            objects = compare_large_objects(source, target, limit=limit)
+            notes = (*_alone(source, target), *_elsewhere(ours, theirs))
+        if objects is not None:
+            tables = (*tables, objects[0])
+            differences = (*differences, *([objects[1]] if limit and not objects[0].equal else []))
+        return _Rows(tables=tables, differences=differences, notes=notes, seconds=seconds)
 
     def forget(self) -> None:
         """Make as if nothing was compared."""
@@ -105,7 +124,8 @@ class ContentProof:
 
         While the source is fenced this is exactly what was changed on the target since it was opened.
         """
-        comparisons = compare(self._source, self._target, self.units(), jobs=self._jobs)
+        own = [unit for unit in self.units() if not unit.derived]
+        comparisons = compare(self._source, self._target, own, jobs=self._jobs)
         return export_difference(
             self._source,
             self._target,
@@ -129,26 +149,44 @@ class ContentProof:
         count = large_objects(self._target)
         return [f"{count} large objects"] if count else []
 
-    def _large_objects(self) -> tuple[TableComparison, ...]:
-        """They are not moved and not hashed: any at the source could not be verified. Nothing where there are none."""
-        ours, theirs = large_objects(self._source), large_objects(self._target)
-        if not ours and not theirs:
-            return ()
-        return (
-            TableComparison(
-                unit=LARGE_OBJECTS,
-                source=None if ours else Digest(rows=0, hash128="0" * 32),
-                target=None if ours else Digest(rows=theirs, hash128="0" * 32),
-                error=f"{ours} large objects at the source ({theirs} on the target) are not moved" if ours else "",
-            ),
-        )
 
-    def _public_rights(self) -> tuple[DefinitionDifference, ...]:
-        """Who may connect is no part of the data, so it decides nothing, and is said."""
-        ours, theirs = public_rights(self._source), public_rights(self._target)
-        if ours == theirs:
-            return ()
-        return (DefinitionDifference(name="database:rights of PUBLIC", source=ours, target=theirs, decisive=False),)
+def _units(ours: Before, theirs: Before) -> tuple[ComparisonUnit, ...]:
+    views = ours.views | theirs.views
+    units = comparison_units(ours.inventory, theirs.inventory)
+    return tuple(replace(unit, derived=True) if unit.table in views else unit for unit in units)
+
+
+def _differences(
+    source: Moment, target: Moment, tables: Iterable[TableComparison], limit: int
+) -> tuple[RowDifferences, ...]:
+    both = (t for t in tables if t.source is not None and t.target is not None and not t.equal)
+    return tuple(_rows_of(source, target, compared.unit, limit) for compared in both) if limit else ()
+
+
+def _rows_of(source: Moment, target: Moment, unit: ComparisonUnit, limit: int) -> RowDifferences:
+    try:
+        return row_differences(source, target, unit, limit=limit)
+    except (SourceError, TargetError, TooLargeError) as error:
+        # That the table differs is found; which rows do is a convenience.
+        return RowDifferences(unit=unit, error=error.message if isinstance(error, PgcutoverError) else str(error))
+
+
+def _still_there(tables: Iterable[TableComparison], moved: Mapping[TableName, str]) -> tuple[TableComparison, ...]:
+    """A table whose file was replaced while it was read may have been seen empty (traps.md T7)."""
+    return tuple(replace(t, error=moved[t.unit.table]) if t.unit.table in moved else t for t in tables)
+
+
+def _alone(*moments: Moment) -> tuple[str, ...]:
+    return tuple(
+        f"one session read the whole {moment.server.side}, for its snapshot could not be shared: {moment.refused}"
+        for moment in moments
+        if moment.refused
+    )
+
+
+def _elsewhere(*sides: Before) -> tuple[str, ...]:
+    foreign = {str(t.name) for side in sides for t in side.inventory.tables if t.kind == "foreign"}
+    return tuple(f"foreign table {name}: its rows are another server's and were not read" for name in sorted(foreign))
 
 
 def large_objects(server: Server) -> int:
@@ -157,47 +195,3 @@ def large_objects(server: Server) -> int:
         row = session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
     assert row is not None, "an aggregate without GROUP BY gives one row"
     return int(row[0])
-
-
-def definition_differences(
-    source: Definitions, target: Definitions, *, same_major: bool, seen: Collection[str] | None = None
-) -> tuple[DefinitionDifference, ...]:
-    """Objects that are not defined alike on both sides, by name. `seen` are marks of differences a restore makes."""
-    unlike = (
-        DefinitionDifference(name=name, source=source.get(name), target=target.get(name), decisive=True)
-        for name in sorted({*source, *target})
-        if not _alike(name, source.get(name), target.get(name))
-    )
-    return tuple(replace(d, decisive=_decides(d, same_major=same_major, seen=seen)) for d in unlike)
-
-
-def _alike(name: str, source: str | None, target: str | None) -> bool:
-    if source == target or source is None or target is None or name.startswith(VERBATIM):
-        return source == target
-    return spelled_alike(source) == spelled_alike(target)
-
-
-def _decides(unlike: DefinitionDifference, *, same_major: bool, seen: Collection[str] | None) -> bool:
-    if seen is not None and unlike.mark in seen:
-        return False
-    if same_major or unlike.source is None or unlike.target is None or unlike.name.startswith(VERBATIM):
-        return True
-    if unlike.name.startswith(BODIES):
-        return False
-    # A canary that flew would have met what only the versions print otherwise.
-    return seen is not None or not unlike.name.startswith(REPRINTED)
-
-
-def sequences_behind(source: DatabaseInventory, target: DatabaseInventory) -> tuple[str, ...]:
-    """Sequences that are missing on the target, or would hand out there what the source already did."""
-    theirs = {s.name: s for s in target.sequences}
-    return tuple(str(s.name) for s in source.sequences if s.name not in theirs or _behind(s, theirs[s.name]))
-
-
-def _behind(source: Sequence, target: Sequence) -> bool:
-    ahead = target.increment * (_next(target) - _next(source))
-    return ahead < 0
-
-
-def _next(sequence: Sequence) -> int:
-    return sequence.last_value + (sequence.increment if sequence.is_called else 0)

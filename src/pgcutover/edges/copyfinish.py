@@ -3,15 +3,18 @@
 Idempotent. Invariant: a sequence is never moved back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from psycopg import errors, sql
 
+from pgcutover.edges.copysource import read_user_mappings
 from pgcutover.edges.copytarget import CopyTarget
-from pgcutover.edges.postgres import Connection
+from pgcutover.edges.postgres import Connection, query
 from pgcutover.errors import TargetError
 from pgcutover.facts.inventory import Sequence, Setting
+from pgcutover.facts.names import Secret
+from pgcutover.facts.remade import Policy, UserMapping
 from pgcutover.planning.grants import PUBLIC, Guarded, Held
 
 # https://www.postgresql.org/docs/current/ddl-priv.html
@@ -43,6 +46,8 @@ NOUNS: Mapping[str, sql.SQL] = {
     # ROUTINE is a function, a procedure or an aggregate.
     "function": sql.SQL("ROUTINE"),
     "type": sql.SQL("TYPE"),
+    "server": sql.SQL("FOREIGN SERVER"),
+    "large object": sql.SQL("LARGE OBJECT"),
 }
 
 
@@ -63,13 +68,14 @@ class CopyFinish:
                         (name.as_string(), sequence.last_value, sequence.is_called),
                     )
 
-    def grant(self, wanted: Mapping[Guarded, Held]) -> None:
-        """Give every object exactly these privileges beside its owner's.
+    def grant(self, wanted: Mapping[Guarded, Held], *, by_master: bool = False) -> None:
+        """Give every object exactly these privileges beside its owner's; those of other roles' objects as the master.
 
         Raises:
             TargetError: a role is not there.
         """
-        with self.target.claimed("grants") as session:
+        master = self.target.master
+        with self.target.claimed("grants", server=master() if by_master and master is not None else None) as session:
             known = {name for (name,) in session.execute("SELECT rolname::text FROM pg_catalog.pg_roles")}
             missing = sorted({grantee for held in wanted.values() for grantee, _, _ in held} - known - {PUBLIC})
             if missing:
@@ -80,6 +86,33 @@ class CopyFinish:
             for guarded, held in wanted.items():
                 for statement in _statements(guarded, held):
                     session.execute(statement)
+
+    def make_policies(self, policies: Iterable[Policy]) -> None:
+        """Make those that are not there; roles are those of the target."""
+        with self.target.claimed("policies") as session:
+            there = {tuple(row) for row in session.execute(query("copy_policies_there"))}
+            for policy in policies:
+                if (policy.schema, policy.table, policy.name) not in there:
+                    for statement in _policy(policy):
+                        session.execute(statement)
+
+    def make_user_mappings(self, mappings: Iterable[UserMapping]) -> None:
+        """Make those that are not there and whose options are known; roles are those of the target."""
+        with self.target.claimed("user mappings") as session:
+            there = {(m.server, m.role) for m in read_user_mappings(session)}
+            for mapping in mappings:
+                if mapping.options is not None and (mapping.server, mapping.role) not in there:
+                    session.execute(_user_mapping(mapping, mapping.options))
+
+    def user_mappings(self) -> frozenset[tuple[str, str]]:
+        """Server and role of those that are there."""
+        with self.target.server.session("user mappings") as session:
+            return frozenset((m.server, m.role) for m in read_user_mappings(session))
+
+    def policies(self) -> frozenset[tuple[str, str, str]]:
+        """Schema, table and name of those that are there."""
+        with self.target.server.session("policies") as session:
+            return frozenset((s, t, n) for s, t, n in session.execute(query("copy_policies_there")))
 
     def set_settings(self, settings: Iterable[Setting]) -> tuple[tuple[Setting, str], ...]:
         """Set them for later sessions; those that the target refuses come back, with what it said."""
@@ -93,6 +126,34 @@ class CopyFinish:
                 except REFUSALS as cause:
                     refused.append((setting, str(cause.diag.message_primary)))
         return tuple(refused)
+
+
+def _policy(policy: Policy) -> Iterator[sql.Composed]:
+    name, table = sql.Identifier(policy.name), sql.Identifier(policy.schema, policy.table)
+    yield sql.SQL("CREATE POLICY {} ON {} AS {} FOR {} TO {}{}{}").format(
+        name,
+        table,
+        sql.SQL("PERMISSIVE" if policy.permissive else "RESTRICTIVE"),
+        _trusted(policy.command),
+        sql.SQL(", ").join(_role(role) for role in policy.roles),
+        sql.SQL("") if policy.using is None else sql.SQL(" USING ({})").format(_trusted(policy.using)),
+        sql.SQL("") if policy.check is None else sql.SQL(" WITH CHECK ({})").format(_trusted(policy.check)),
+    )
+    if policy.comment is not None:
+        yield sql.SQL("COMMENT ON POLICY {} ON {} IS {}").format(name, table, sql.Literal(policy.comment))
+
+
+def _user_mapping(mapping: UserMapping, options: Iterable[tuple[str, Secret]]) -> sql.Composed:
+    each = [sql.SQL("{} {}").format(sql.Identifier(n), sql.Literal(value.reveal())) for n, value in options]
+    return sql.SQL("CREATE USER MAPPING FOR {} SERVER {}{}").format(
+        _role(mapping.role),
+        sql.Identifier(mapping.server),
+        sql.SQL(" OPTIONS ({})").format(sql.SQL(", ").join(each)) if each else sql.SQL(""),
+    )
+
+
+def _role(name: str) -> sql.Composable:
+    return sql.SQL("PUBLIC") if name == PUBLIC else sql.Identifier(name)
 
 
 def _behind(there: tuple[int, bool], sequence: Sequence) -> bool:
@@ -119,7 +180,7 @@ def _statements(guarded: Guarded, held: Held) -> list[sql.Composed]:
                 _privilege(privilege),
                 columns,
                 on,
-                sql.SQL("PUBLIC") if grantee == PUBLIC else sql.Identifier(grantee),
+                _role(grantee),
                 sql.SQL(" WITH GRANT OPTION" if grantable else ""),
             )
         )
@@ -139,7 +200,7 @@ def _privilege(name: str) -> sql.Composable:
 
 
 def _trusted(text: str) -> sql.Composable:
-    """Text that the server quoted (format's %I), or that a list above holds: the only two sorts that come here."""
+    """Text that the server worded (format's %I, pg_get_expr), or that a list above holds: no other comes here."""
     return sql.SQL(text)
 
 

@@ -4,7 +4,7 @@ Every transaction that writes begins with the run's claim (traps.md T3) and comm
 here deletes a row of the application's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,7 +17,11 @@ from pgcutover.errors import RunnerConflictError
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.facts.names import TableName
 from pgcutover.planning.definitions import Thing
+from pgcutover.planning.largeobjects import Batch, Piece
 from pgcutover.planning.tasks import Mark
+
+ANALYSED_AT_ONCE = 500
+"""A statement that names tens of thousands of tables is parsed and logged whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,8 @@ class CopyTarget:
     server: Server
     run_id: str
     claim: str
+    master: Callable[[], Server] | None = None
+    """The same database as the target's master sees it; None where there is none to ask."""
 
     def prepare(self) -> None:
         """Make the tables of markers; again is harmless."""
@@ -54,13 +60,13 @@ class CopyTarget:
             yield
 
     @contextmanager
-    def claimed(self, purpose: str) -> Iterator[Connection]:
-        """A transaction of this run, committed when the block ends well.
+    def claimed(self, purpose: str, *, server: Server | None = None) -> Iterator[Connection]:
+        """A transaction of this run, committed when the block ends well; in a session of `server` where one is given.
 
         Raises:
             RunnerConflictError: another runner has taken over.
         """
-        with self.server.session(purpose) as session:
+        with (server or self.server).session(purpose) as session:
             session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             # As bytes: the statement comes from the run's record, ready to send.
             if len(session.execute(self.claim.encode()).fetchall()) != 1:
@@ -101,6 +107,12 @@ class CopyTarget:
             row = session.execute(statement).fetchone()
             return row is not None and bool(row[0])
 
+    def holds_unlogged(self) -> bool:
+        """Whether there are tables that a crash empties."""
+        with self.server.session("rows") as session:
+            row = session.execute(query("copy_unlogged")).fetchone()
+            return row is not None and bool(row[0])
+
     def forget(self, chunk: str) -> None:
         """Take a chunk's marker away, so that it is copied again. Its table must be empty, or copying will refuse."""
         with self.claimed("markers") as session:
@@ -110,6 +122,30 @@ class CopyTarget:
         """End what workers and pg_restore still do here."""
         with self.server.session("abandon") as session:
             session.execute(query("copy_abandon"))
+
+    def made_by_master(self) -> frozenset[str]:
+        """Event triggers and publications that are here, as `Special.remark` words them."""
+        with self.server.session("objects") as session:
+            return frozenset(remark for (remark,) in session.execute(query("copy_made_by_master")))
+
+    def put_large_objects(self, batch: Batch, pieces: Iterable[Piece]) -> None:
+        """Make a batch's objects, with the batch's marker in the same transaction; nothing if it has its marker."""
+        with self.claimed("large objects") as session:
+            marker = {"run": self.run_id, "chunk": batch.name, "storage": batch.storage}
+            if session.execute(query("copy_large_take"), marker).fetchone() is None:
+                return
+            rows = byte_count = 0
+            for piece in pieces:
+                if piece.offset:
+                    session.execute("SELECT pg_catalog.lo_put(%s, %s, %s)", (piece.oid, piece.offset, piece.content))
+                else:
+                    session.execute("SELECT pg_catalog.lo_from_bytea(%s, %s)", (piece.oid, piece.content))
+                    rows += 1
+                if piece.comment is not None:
+                    remark = sql.SQL("COMMENT ON LARGE OBJECT {} IS {}")
+                    session.execute(remark.format(sql.Literal(piece.oid), sql.Literal(piece.comment)))
+                byte_count += len(piece.content)
+            session.execute(query("copy_large_fill"), {**marker, "rows": rows, "bytes": byte_count})
 
     def materialised(self) -> tuple[TableName, ...]:
         """Materialised views that hold rows."""
@@ -130,8 +166,15 @@ class CopyTarget:
 
     def analyze(self, tables: Iterable[TableName] = ()) -> None:
         """Gather statistics on these tables, or on the whole database."""
-        names = [sql.Identifier(t.schema, t.name) for t in tables]
         # Outside a transaction, so that each table's locks end with it; the claim is held beside it.
         with self.held(), self.server.session("analyze") as session:
             session.execute("SET synchronous_commit = on")
-            session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(names)))
+            names = [sql.Identifier(t.schema, t.name) for t in tables] or [
+                # Not the whole database: that reads the rows of parents' foreign children from wherever they are.
+                # https://www.postgresql.org/docs/current/sql-analyze.html
+                sql.Identifier(schema, name)
+                for schema, name in session.execute(query("copy_to_analyse"))
+            ]
+            for start in range(0, len(names), ANALYSED_AT_ONCE):
+                part = names[start : start + ANALYSED_AT_ONCE]
+                session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(part)))

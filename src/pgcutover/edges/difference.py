@@ -8,16 +8,17 @@ must only read. The invariant: every row that is not the same on both sides is i
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from psycopg import sql
 
-from pgcutover.edges.digests import TooLargeError, row_text, table_of, too_large_told
-from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.facts.proof import Change, ComparisonUnit, Difference, TableDifference
+from pgcutover.edges.digests import TooLargeError, column_digest, key_text, row_text, table_of, too_large_told
+from pgcutover.edges.postgres import Connection, query
+from pgcutover.facts.proof import Change, ComparisonUnit, Difference, RowDifference, RowDifferences, TableDifference
 
 PURPOSE = "difference"
 ROWS_PER_BUCKET = 128
@@ -30,7 +31,13 @@ Rows: TypeAlias = dict[str, Counter[Values]]
 """How often each row stands under each key; a table without a key may hold one row any number of times."""
 
 
-def difference(source: Server, target: Server, unit: ComparisonUnit, *, limit: int) -> Difference:
+class Side(Protocol):
+    """A database as it is now (`Server`) or as it was at one moment (`Moment`)."""
+
+    def session(self, purpose: str) -> AbstractContextManager[Connection]: ...
+
+
+def difference(source: Side, target: Side, unit: ComparisonUnit, *, limit: int) -> Difference:
     """Count a unit's changes and keep the first `limit` of them."""
     counts: Counter[str] = Counter()
     sample: list[Change] = []
@@ -49,21 +56,59 @@ def table_difference(unit: ComparisonUnit, counts: "Counter[str]") -> TableDiffe
     )
 
 
-def changes(source: Server, target: Server, unit: ComparisonUnit) -> Generator[Change, None, None]:
+def row_differences(source: Side, target: Side, unit: ComparisonUnit, *, limit: int) -> RowDifferences:
+    """Count the rows that differ and name the first `limit` by key. No value but the keys' leaves the servers.
+
+    Raises:
+        SourceError, TargetError, TooLargeError: as `changes`.
+    """
+    counts: Counter[str] = Counter()
+    first: list[RowDifference] = []
+    with closing(changes(source, target, unit, hashed=True)) as found:
+        for change in found:
+            counts[change.kind] += 1
+            if len(first) < limit:
+                first.append(_row_difference(unit, change))
+    return RowDifferences(
+        unit=unit,
+        missing=counts["deleted"],
+        extra=counts["inserted"],
+        different=counts["updated"],
+        first=tuple(first),
+    )
+
+
+def _row_difference(unit: ComparisonUnit, change: Change) -> RowDifference:
+    row = change.new or change.old or {}
+    key = tuple((name, row.get(name)) for name in unit.key)
+    if change.old is None:
+        return RowDifference(kind="extra", key=key)
+    if change.new is None:
+        return RowDifference(kind="missing", key=key)
+    old, new = change.old, change.new
+    return RowDifference(
+        kind="different", key=key, columns=tuple(name for name in unit.columns if old.get(name) != new.get(name))
+    )
+
+
+def changes(source: Side, target: Side, unit: ComparisonUnit, *, hashed: bool = False) -> Generator[Change, None, None]:
     """Every change of a unit, from the source's rows (old) to the target's (new).
+
+    With `hashed`, values outside the key are given as their digests.
 
     Raises:
         SourceError, TargetError: a server refused, or a row is larger than it can spell.
     """
     with ExitStack() as stack:
-        old = _Side(stack.enter_context(source.session(PURPOSE)), unit, unit.source_columns)
-        new = _Side(stack.enter_context(target.session(PURPOSE)), unit, unit.target_columns)
-        mask = _mask(max(old.count(), new.count()))
+        old = _Side(stack.enter_context(source.session(PURPOSE)), unit, unit.source_columns, hashed=hashed)
+        new = _Side(stack.enter_context(target.session(PURPOSE)), unit, unit.target_columns, hashed=hashed)
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        mask = _mask(max(pool.map(_Side.count, (old, new))))
         try:
-            differing = _differing(old.buckets(mask), new.buckets(mask))
+            differing = _differing(*pool.map(lambda side: side.buckets(mask), (old, new)))
         except TooLargeError:
             old.wide = new.wide = True
-            differing = _differing(old.buckets(mask), new.buckets(mask))
+            differing = _differing(*pool.map(lambda side: side.buckets(mask), (old, new)))
         if differing:
             ours = stack.enter_context(closing(old.rows(mask, differing)))
             theirs = stack.enter_context(closing(new.rows(mask, differing)))
@@ -74,8 +119,11 @@ def changes(source: Server, target: Server, unit: ComparisonUnit) -> Generator[C
 class _Side:
     """One database's rows of a unit; none where the table is not there."""
 
-    def __init__(self, connection: Connection, unit: ComparisonUnit, there: Collection[str] | None) -> None:
+    def __init__(
+        self, connection: Connection, unit: ComparisonUnit, there: Collection[str] | None, *, hashed: bool
+    ) -> None:
         self.wide = False
+        self._hashed = hashed
         self._connection = connection
         self._there = there
         self._unit = unit
@@ -98,7 +146,7 @@ class _Side:
         statement = query("content_buckets").format(
             key=self._key(), row=self._row(), mask=sql.Literal(mask), table=self._table
         )
-        with too_large_told():
+        with too_large_told(), self._connection.transaction():
             return {bucket: tuple(map(int, held)) for bucket, *held in self._connection.execute(statement)}
 
     def rows(self, mask: int, buckets: Collection[int]) -> Generator[tuple[Hashes, str, Values], None, None]:
@@ -106,7 +154,7 @@ class _Side:
         if self._there is None:
             return
         there = self._there
-        columns = [sql.Identifier("t", n) if n in there else sql.SQL("NULL") for n in self._unit.columns]
+        columns = [self._value(n) if n in there else sql.SQL("NULL") for n in self._unit.columns]
         statement = query("content_rows").format(
             key=self._key(),
             columns=sql.SQL("").join(sql.SQL(", {}").format(column) for column in columns),
@@ -118,13 +166,15 @@ class _Side:
             for first, second, key, *values in copy.rows():
                 yield (int(first), int(second)), key, tuple(values)
 
-    def _key(self) -> sql.Composed:
-        if not self._unit.key:
-            return self._row()
-        columns = sql.SQL(", ").join(sql.Identifier("t", name) for name in self._unit.key)
-        return sql.SQL('ROW({})::text COLLATE "C"').format(columns)
+    def _value(self, name: str) -> sql.Composable:
+        if self._hashed and name not in self._unit.key:
+            return column_digest(self._unit, name)
+        return sql.Identifier("t", name)
 
-    def _row(self) -> sql.Composed:
+    def _key(self) -> sql.Composable:
+        return key_text(self._unit) if self._unit.key else self._row()
+
+    def _row(self) -> sql.Composable:
         return row_text(self._unit, self._there or (), wide=self.wide)
 
 

@@ -28,6 +28,12 @@ from pgcutover.facts.names import TableName
 from pgcutover.running.step import Before, Json
 
 PURPOSE = "fence control"
+LARGE_OBJECTS = "SELECT md5(coalesce(string_agg(oid::text, ',' ORDER BY oid), '')) FROM pg_largeobject_metadata"
+"""Their owner can always remove one and make another: which are there is compared, by a digest of their numbers."""
+NO_LARGE_OBJECTS = "d41d8cd98f00b204e9800998ecf8427e"
+"""That digest where there is none; a record from before they were fenced has no other."""
+MOST_LARGE_OBJECTS = 20_000
+"""Each has privileges of its own, which are recorded and put back one by one."""
 SHOWN = 5
 
 
@@ -48,6 +54,7 @@ def read_acls(server: Server) -> dict[str, Json]:
             "server": _server(control),
             "read_only": read_only_setting(control),
             "tables": [[t.schema, t.name] for t, _, _ in fenced_tables(control)],
+            "large_objects": one(control, LARGE_OBJECTS),
             "privileges": [cast("Json", p.kept) for p in read_privileges(control)],
         }
         refuse_what_cannot_be_fenced(control, server, recorded)
@@ -88,7 +95,7 @@ def inspect_over(control: Connection, recorded: Before) -> FenceStatus:
         older_clients=older(clients, raised_at) if raised_at is not None else (),
         platform_clients=tuple(c for c in clients if c.beyond_reach),
         prepared=_prepared(control),
-        large_objects=one(control, "SELECT count(*) FROM pg_largeobject_metadata"),
+        large_objects_changed=recorded.get("large_objects", NO_LARGE_OBJECTS) != one(control, LARGE_OBJECTS),
         server_changed=recorded.get("server", _server(control)) != _server(control),
     )
 
@@ -101,7 +108,7 @@ def refuse_what_cannot_be_fenced(control: Connection, server: Server, recorded: 
         f"{role} may write whatever is revoked" for (role,) in control.execute(query("inventory_bypassing_roles"))
     ]
     count = one(control, "SELECT count(*) FROM pg_largeobject_metadata")
-    found += [f"{count} large objects"] if count else []
+    found += [f"{count} large objects"] if count > MOST_LARGE_OBJECTS else []
     if found:
         raise FenceError(
             f"source {server.dsn} cannot be fenced: {shown(found)}",

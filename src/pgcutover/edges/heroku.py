@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx
 
-from pgcutover.edges.heroku_http import TIMEOUT_S, NotFoundError, RejectedError, Transport, address
+from pgcutover.edges.heroku_http import TIMEOUT_S, NoAnswerError, NotFoundError, RejectedError, Transport, address
 from pgcutover.edges.heroku_wire import (
     AddonWire,
     AppWire,
@@ -27,7 +27,6 @@ from pgcutover.edges.heroku_wire import (
     release_of,
     understood,
 )
-from pgcutover.errors import HerokuError
 from pgcutover.facts.estate import (
     Addon,
     AddonPlan,
@@ -198,7 +197,10 @@ class HerokuClient:
             answer = httpx.get(str(session.get("logplex_url", "")), timeout=TIMEOUT_S)
             answer.raise_for_status()
         except httpx.HTTPError as cause:
-            raise HerokuError(f"the log of {app} could not be read: {type(cause).__name__}") from cause
+            raise NoAnswerError(
+                f"the log of {app} could not be read: {type(cause).__name__}",
+                hint="Check the network and https://status.heroku.com, then run the same command again.",
+            ) from cause
         return tuple(answer.text.splitlines())
 
     # -- Data API and prices ----------------------------------------------------------------------------------------

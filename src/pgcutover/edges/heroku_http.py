@@ -14,9 +14,13 @@ from pgcutover.errors import ConfigError, HerokuError, RightsError
 from pgcutover.facts.names import Secret
 
 ACCEPT = "application/vnd.heroku+json; version=3"
-TIMEOUT_S = 60.0
+# Its router ends a request after 30 s. https://devcenter.heroku.com/articles/request-timeout
+TIMEOUT_S = 35.0
 # Heroku's own Go client waits 30 s first on 429; five tries then span the minute in which tokens come back.
 RETRIES = 5
+LONGEST_WAIT_S = 60.0
+"""What an answer may ask us to wait; tokens come back within a minute, and the application may be closed meanwhile.
+https://devcenter.heroku.com/articles/platform-api-reference#rate-limits"""
 
 
 class NotFoundError(HerokuError):
@@ -82,13 +86,17 @@ class Transport:
             wanted["Range"] = following
 
     def _retried(self, method: str, url: str, **options: Any) -> httpx.Response:
-        for attempt in stamina.retry_context(on=UnavailableError, attempts=RETRIES, wait_initial=0.5, wait_max=30.0):
+        for attempt in stamina.retry_context(
+            on=_worth_another, attempts=RETRIES, timeout=None, wait_initial=0.5, wait_max=30.0
+        ):
             with attempt:
                 return self._send(method, url, **options)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None, *, accept: str = ACCEPT) -> dict[str, Any]:
-        for attempt in stamina.retry_context(on=RateLimitedError, attempts=RETRIES, wait_initial=1.0, wait_max=60.0):
+        for attempt in stamina.retry_context(
+            on=_not_taken, attempts=RETRIES, timeout=None, wait_initial=1.0, wait_max=60.0
+        ):
             with attempt:
                 answer = self._send(method, self.base + path, json=body, headers={"Accept": accept})
                 decoded = answer.json() if answer.content else {}
@@ -110,7 +118,9 @@ class Transport:
 
 
 class UnavailableError(HerokuError):
-    """A failure that may be gone a moment later: reads are tried again."""
+    """A failure that may be gone a moment later: reads are tried again, after `wait_s` when Heroku said so."""
+
+    wait_s: float | None = None
 
 
 class NoAnswerError(UnavailableError):
@@ -119,6 +129,16 @@ class NoAnswerError(UnavailableError):
 
 class RateLimitedError(UnavailableError):
     """Heroku says that it did not act (429): a change may be sent again."""
+
+
+def _worth_another(error: Exception) -> bool | float:
+    """Whether a read is tried again; a number of seconds when Heroku said after how long."""
+    return isinstance(error, UnavailableError) and (error.wait_s or True)
+
+
+def _not_taken(error: Exception) -> bool | float:
+    """The same of a write."""
+    return isinstance(error, RateLimitedError) and (error.wait_s or True)
 
 
 def _json_or_error(answer: httpx.Response, where: str) -> httpx.Response:
@@ -131,6 +151,14 @@ def _json_or_error(answer: httpx.Response, where: str) -> httpx.Response:
 
 
 def _error(answer: httpx.Response, where: str) -> HerokuError | RightsError:
+    error = _error_of(answer, where)
+    asked = answer.headers.get("Retry-After", "")
+    if isinstance(error, UnavailableError) and asked.isdigit():
+        error.wait_s = min(float(asked), LONGEST_WAIT_S)
+    return error
+
+
+def _error_of(answer: httpx.Response, where: str) -> HerokuError | RightsError:
     try:
         body = answer.json()
         id_, text = str(body.get("id", "")), str(body.get("message", ""))

@@ -32,6 +32,22 @@ PACKAGED = (
 # Debian's front, which picks a version by the local clusters: it may answer with one version and run another.
 FRONT = "pg_wrapper"
 VERSION_WAIT_S = 20
+# A list of what may pass, for nobody knows every name under which a shell keeps a secret.
+NEEDED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+    "OPENSSL_CONF",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 TAIL_LINES = 12
 
 # libpq's parameters by their environment variable. https://www.postgresql.org/docs/current/libpq-envars.html
@@ -115,7 +131,7 @@ def dump_schema(
 ) -> tuple[str, ...]:
     """Write the definitions to `archive` (mode 0600, whole or not at all); the warnings that a person should see.
 
-    Row data, owners, privileges, tablespaces, publications and subscriptions are not in it, nor Heroku's schema, nor
+    Row data, owners, privileges, tablespaces and subscriptions are not in it, nor Heroku's schema, nor
     ours.
 
     Raises:
@@ -131,7 +147,6 @@ def dump_schema(
         "--no-owner",
         "--no-acl",
         "--no-tablespaces",
-        "--no-publications",
         "--no-subscriptions",
         # What is no keyword here may be one on a later server.
         "--quote-all-identifiers",
@@ -300,6 +315,5 @@ def _escaped(value: str) -> str:
 
 
 def _bare() -> dict[str, str]:
-    """Our environment without anything that libpq reads, and with messages in English."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") and name != "LANGUAGE"}
-    return {**kept, "LC_ALL": "C"}
+    """What a program needs to start, and messages in English: no tokens or keys, and nothing that libpq reads."""
+    return {**{name: os.environ[name] for name in NEEDED if name in os.environ}, "LC_ALL": "C"}

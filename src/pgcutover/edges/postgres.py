@@ -5,6 +5,7 @@ or the database set: time-outs are off, the search path is empty, row security i
 and output settings are pinned so that two servers print one value alike. It must not know plans or steps.
 """
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from pgcutover.edges.certificates import refusal
 from pgcutover.errors import PgcutoverError, SourceError, TargetError
 from pgcutover.facts.names import Dsn
 
@@ -73,10 +75,14 @@ def query(name: str) -> sql.SQL:
 def libpq_parameters(dsn: Dsn, *, purpose: str) -> dict[str, str]:
     """Connection parameters by libpq's names, password included: for a driver, never for argv.
 
-    `sslmode` defaults to `require`: Heroku's certificates are self-signed on classic plans, so `verify-full` is
-    impossible there unless Enhanced Certificates are on; a target's Dsn carries `verify-full` and its bundle.
-    https://devcenter.heroku.com/articles/heroku-postgres-enhanced-certificates
+    `sslmode` is at least `require` beyond this machine, unless the URL says `disable`: `allow` and `prefer` give in to
+    whoever stands in between. The old database's Dsn carries its pinned certificate as the only root (app/trust.py),
+    the target's carries `verify-full` and its bundle.
     """
+    options = dict(dsn.options)
+    if options.get("sslmode", "prefer") in ("allow", "prefer"):
+        place = options.get("hostaddr") or options.get("host") or dsn.host
+        options["sslmode"] = options.get("sslmode", "prefer") if _is_here(place) else "require"
     return {
         "host": dsn.host,
         "port": str(dsn.port),
@@ -89,23 +95,56 @@ def libpq_parameters(dsn: Dsn, *, purpose: str) -> dict[str, str]:
         "keepalives_interval": str(KEEPALIVE_INTERVAL_S),
         "keepalives_count": str(KEEPALIVE_COUNT),
         "tcp_user_timeout": str(UNANSWERED_MS),
-        "sslmode": "require",
-        **dict(dsn.options),
+        **options,
     }
+
+
+def _is_here(place: str) -> bool:
+    """Whether what is sent there stays on this machine."""
+    if place == "localhost" or place.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(place).is_loopback
+    except ValueError:
+        return False
 
 
 def error_of(cause: psycopg.Error, dsn: Dsn, side: Side, doing: str) -> PgcutoverError:
     """Our error for the driver's, naming the server and what was being done; libpq never prints passwords."""
     kind = SourceError if side == "source" else TargetError
-    text = " ".join(str(cause).split())
-    return kind(f"{side} {dsn}: {doing}: {text}", hint=_hint(cause, side))
+    text = said(cause)
+    if UNVERIFIED not in text:
+        return kind(f"{side} {dsn}: {doing}: {text}", hint=_hint(cause, side))
+    why = refusal(dsn) or "unknown"
+    return kind(f"{side} {dsn}: {doing}: {text}: {why}", hint=DISTRUSTED[side])
 
 
+# Integrity violations and data exceptions: their details and contexts quote values of rows.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+QUOTING = ("22", "23")
+
+
+def said(cause: psycopg.Error) -> str:
+    """What the server said, on one line: neither the statement, which may set a password, nor a row's values."""
+    primary, detail = cause.diag.message_primary, cause.diag.message_detail
+    if not primary:
+        return " ".join(str(cause).split())
+    more = f" ({detail})" if detail and not (cause.sqlstate or "").startswith(QUOTING) else ""
+    return " ".join(f"{primary}{more}".split())
+
+
+UNVERIFIED = "certificate verify failed"
+DISTRUSTED: Mapping[Side, str] = {
+    "source": "The server's certificate is not the one that the plan knows, as after a failover or maintenance: run "
+    "the same command again, which then says how to accept it.",
+    "target": "Nothing was sent. Check the CA bundle (target.ca_bundle, PGCUTOVER_RDS_CA), and that nobody stands in "
+    "between; the RDS console names the instance's CA and when its certificate expires.",
+}
 HINTS: Mapping[str, str] = {
     "28P01": "The password was refused: it may have been rotated; run the same command again to read it anew.",
     "28000": "The server refuses this user, this address or a connection without TLS; check sslmode.",
     "3D000": "The database named in the URL does not exist on that server.",
-    "42501": "The role lacks a right; pgcutover inventory lists the rights it needs.",
+    "42501": "The role lacks a right; docs/rights.md lists what is needed, and pgcutover inventory what is missing.",
     "53200": "The server is out of memory or of lock slots (max_locks_per_transaction): end other sessions, try again.",
     "53300": "The server has no free connection: lower --jobs or stop clients.",
     "53100": "The server's disk is full: raise its storage, then run the same command again.",
@@ -165,8 +204,11 @@ def pin(connection: Connection, settings: Mapping[str, str]) -> None:
     """Set time-outs, output settings and `settings` for the session; autocommit, so that no rollback undoes it."""
     version = connection.info.server_version
     timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
-    for name, value in {**PINNED, **timeouts, **settings}.items():
-        connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+    # Time-outs apart and first: what a role sets may be too short for anything but one plain statement. The rest in one
+    # statement, because a session is opened for every question and the servers may be far.
+    for part in (timeouts, {**PINNED, **settings}):
+        each = (sql.SQL("pg_catalog.set_config({}, {}, false)").format(name, value) for name, value in part.items())
+        connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))
 
 
 def watch(connection: Connection) -> None:

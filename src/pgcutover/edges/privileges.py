@@ -24,6 +24,7 @@ REVOKED: Mapping[str, str] = {
     # https://www.postgresql.org/docs/current/sql-revoke.html
     "table": "INSERT, UPDATE, DELETE, TRUNCATE",
     "sequence": "USAGE, UPDATE",
+    "large object": "UPDATE",
     "schema": "CREATE",
     "database": "CREATE",
 }
@@ -31,7 +32,10 @@ REVOKED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Privilege:
-    """One privilege of one grantee; `kind` is table, column, sequence, schema or database."""
+    """One privilege of one grantee; `kind` is table, column, sequence, large object, schema or database.
+
+    A large object's name is its number.
+    """
 
     kind: str
     schema: str
@@ -130,11 +134,18 @@ def without_vanished(connection: Connection, privileges: Iterable[Privilege]) ->
     }
     gone = {tuple(row) for row in connection.execute(query("fence_vanished"), arrays)}
     schemas = {name for (name,) in connection.execute("SELECT nspname::text FROM pg_namespace")}
+    numbers = {p.name for p in wanted if p.kind == "large object"}
+    if numbers:
+        there = connection.execute(query("fence_large_objects"), {"oids": sorted(map(int, numbers))})
+        numbers -= {name for (name,) in there}
     roles = {PUBLIC, *(name for (name,) in connection.execute("SELECT rolname::text FROM pg_roles"))}
     return tuple(
         p
         for p in wanted
-        if (p.schema, p.name, p.column) not in gone and p.grantee in roles and (p.schema in schemas or not p.schema)
+        if (p.schema, p.name, p.column) not in gone
+        and not (p.kind == "large object" and p.name in numbers)
+        and p.grantee in roles
+        and (p.schema in schemas or not p.schema)
     )
 
 
@@ -165,6 +176,8 @@ def _parts(objects: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, s
 
 
 def _objects(kind: str, objects: Collection[tuple[str, str]]) -> sql.Composed:
+    if kind == "large object":
+        return sql.SQL(", ").join(sql.Literal(int(name)) for _, name in objects)
     qualified = kind in ("table", "sequence")
     return sql.SQL(", ").join(sql.Identifier(s, n) if qualified else sql.Identifier(n) for s, n in objects)
 

@@ -5,6 +5,7 @@ extensions before any data comes. Neither reads or writes a row of the applicati
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -249,6 +250,7 @@ class TargetAdmin:
             schema, _ = needs[name]
             where = sql.SQL("") if schema else sql.SQL(" SCHEMA {}").format(sql.Identifier(wanted[name]))
             session.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name)) + where)
+        _let_use_wrappers(session, spec.owner)
         change = "GRANT CREATE ON SCHEMA public TO PUBLIC" if spec.public_create else _CLOSE_PUBLIC
         session.execute(change)
         if spec.search_path:
@@ -256,6 +258,17 @@ class TargetAdmin:
             session.execute("SELECT pg_catalog.set_config('search_path', %s, false)", (spec.search_path,))
             keep = sql.SQL("ALTER DATABASE {} SET search_path FROM CURRENT")
             session.execute(keep.format(sql.Identifier(spec.name)))
+
+
+def _let_use_wrappers(session: Connection, owner: str) -> None:
+    """Foreign servers belong to the application's role, which must be allowed the wrappers that extensions brought.
+
+    One that the master may not pass on is left: where a server needs it, the canary says so days ahead.
+    """
+    for (wrapper,) in session.execute("SELECT fdwname::text FROM pg_catalog.pg_foreign_data_wrapper").fetchall():
+        grant = sql.SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}")
+        with suppress(psycopg.errors.InsufficientPrivilege), session.transaction():
+            session.execute(grant.format(sql.Identifier(wrapper), sql.Identifier(owner)))
 
 
 _CLOSE_PUBLIC = "REVOKE CREATE ON SCHEMA public FROM PUBLIC"

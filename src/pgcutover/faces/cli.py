@@ -5,6 +5,7 @@ verdicts of `verify`; 64 is a wrong command line and 70 a bug.
 """
 
 import json as json_
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from pgcutover.app.comparison import Comparison, Looking
 from pgcutover.app.cutover import BREAK_GLASS, Cutover, OnFailure
 from pgcutover.app.first import write_config
 from pgcutover.app.people import Confirmation, Question
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_lab, documents, live, render, report
+from pgcutover.faces import cli_lab, cli_verify, documents, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 
@@ -43,6 +45,9 @@ Environment = Annotated[str | None, typer.Option("--env", help="Environment; def
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be called, touch nothing.")]
+AcceptCertificate = Annotated[
+    str, typer.Option(help="Trust this certificate of the old database's server from now on.", metavar="SHA256")
+]
 PlanFile = Annotated[
     Path | None, typer.Argument(help="A plan file; default: the environment's newest.", metavar="PLAN")
 ]
@@ -57,9 +62,10 @@ class Failure(StrEnum):
     STOP = "stop"
 
 
-def _cutover(config: Path, environment: str | None, *, json: bool = False) -> Cutover:
+def _cutover(config: Path, environment: str | None, *, json: bool = False, accept_certificate: str = "") -> Cutover:
     read = read_config(config.absolute(), environment, Surroundings.read())
-    return Cutover(read, live.listener(err, json=json))
+    accepted = _fingerprint(accept_certificate) if accept_certificate else ""
+    return Cutover(read, live.listener(err, json=json), accept_certificate=accepted)
 
 
 @cli.command()
@@ -143,10 +149,12 @@ def migrate(
     accept_release: Annotated[
         list[str] | None, typer.Option(help="Let a release that we did not make stand.", metavar="APP:VERSION")
     ] = None,
+    accept_certificate: AcceptCertificate = "",
+    accept_unverified: cli_verify.AcceptUnverified = None,
     json: Json = False,
 ) -> None:
     """Move: fence, copy, verify, switch, smoke, lift. The same command goes on after any stop."""
-    with _cutover(config, env, json=json) as cutover:
+    with _cutover(config, env, json=json, accept_certificate=accept_certificate) as cutover:
         if dry_run:
             planned = cutover.read_plan(plan_file)
             emit(out, planned, render.dry_run(planned.plan), json=json)
@@ -157,15 +165,31 @@ def migrate(
             break_glass=documents.break_glass,
             on_failure=OnFailure(on_failure.value),
             accepted=tuple(_app_and_version(text) for text in accept_release or ()),
+            unverified=tuple(cli_verify.table_and_reason(text) for text in accept_unverified or ()),
         )
     emit(out, summary, render.closing(summary), json=json)
 
 
 @cli.command()
-def verify(config: Config = DEFAULT, env: Environment = None, json: Json = False) -> None:
-    """Compare both databases. Exit code 0 same, 1 warnings, 2 different, 3 could not verify."""
-    with _cutover(config, env, json=json) as cutover:
-        outcome = cutover.verify()
+def verify(
+    context: typer.Context,
+    source: cli_verify.Source = None,
+    target: cli_verify.Target = None,
+    show_keys: cli_verify.ShowKeys = False,
+    limit: cli_verify.Limit = 10,
+    jobs: cli_verify.Jobs = 4,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    json: Json = False,
+) -> None:
+    """Compare two databases; default: the run's. Exit code 0 same, 1 warnings, 2 different, 3 could not verify."""
+
+    def of_run(looking: Looking) -> Comparison:
+        with _cutover(config, env, json=json) as cutover:
+            return cutover.verify(looking)
+
+    looking = Looking(limit=limit, jobs=jobs, show_keys=show_keys)
+    outcome = cli_verify.compared(context, source, target, looking, of_run=of_run, err=err)
     emit(out, outcome, render.comparison(outcome), json=json)
     raise typer.Exit(outcome.exit_code)
 
@@ -205,10 +229,11 @@ def rollback(
     without_export: Annotated[
         str, typer.Option(help="Go back although the new database cannot be reached; journalled.", metavar="REASON")
     ] = "",
+    accept_certificate: AcceptCertificate = "",
     json: Json = False,
 ) -> None:
     """Go back to the old database. Rows that only the new one has are exported and counted; nothing is deleted."""
-    with _cutover(config, env, json=json) as cutover:
+    with _cutover(config, env, json=json, accept_certificate=accept_certificate) as cutover:
         if dry_run:
             summary = cutover.status()
             emit(out, summary, render.undo_plan(summary), json=json)
@@ -218,9 +243,15 @@ def rollback(
 
 
 @cli.command()
-def retire(config: Config = DEFAULT, env: Environment = None, yes: Yes = False, json: Json = False) -> None:
+def retire(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    yes: Yes = False,
+    accept_certificate: AcceptCertificate = "",
+    json: Json = False,
+) -> None:
     """After the move: remove pgcutover's scaffolding and say what may be destroyed. It destroys nothing itself."""
-    with _cutover(config, env, json=json) as cutover:
+    with _cutover(config, env, json=json, accept_certificate=accept_certificate) as cutover:
         retired = cutover.retire(ask=_asker(yes=yes, code=""))
     emit(out, retired, render.retired(retired), json=json)
 
@@ -259,6 +290,14 @@ def _app_and_version(text: str) -> tuple[str, int]:
     if not app or not number.isdigit():
         raise UsageError(f"{text!r} is not APP:VERSION", hint="For example acme-api:v57.")
     return app, int(number)
+
+
+def _fingerprint(text: str) -> str:
+    """As people copy them: in upper case, with colons."""
+    digits = text.replace(":", "").lower()
+    if re.fullmatch("[0-9a-f]{64}", digits) is None:
+        raise UsageError(f"{text!r} is no SHA-256 fingerprint", hint="Give the 64 digits that the message names.")
+    return digits
 
 
 def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:

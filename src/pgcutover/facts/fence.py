@@ -48,7 +48,8 @@ class FenceStatus:
     """Sessions from before the fence that are not the platform's."""
     platform_clients: tuple[Client, ...]
     prepared: tuple[str, ...]
-    large_objects: int
+    large_objects_changed: bool
+    """Large objects were made or removed since the fence was recorded; what they hold is behind a privilege."""
     server_changed: bool
     """Another server, or another timeline of it, than the one on which the fence was recorded."""
 
@@ -63,7 +64,8 @@ class FenceStatus:
         found += ["the server failed over or was replaced after the fence was recorded"] if self.server_changed else []
         found += [f"from before the fence: {c}" for c in self.older_clients]
         found += [f"prepared transaction {gid}" for gid in self.prepared]
-        found += [f"{self.large_objects} large objects"] if self.large_objects else []
+        appeared = "large objects were made or removed after the fence was recorded"
+        found += [appeared] if self.large_objects_changed else []
         return tuple(found)
 
     @property

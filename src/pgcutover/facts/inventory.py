@@ -84,6 +84,8 @@ class Extension:
     name: str
     version: str
     schema: str
+    used_by: tuple[str, ...] = ()
+    """The first few things that need it, in the server's words; () when nothing does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

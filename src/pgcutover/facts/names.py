@@ -58,13 +58,23 @@ class Dsn:
         Raises:
             ConfigError: not such a URL; the message never quotes it, for it may hold a password.
         """
-        parts = urlsplit(url.strip())
+        try:
+            parts = urlsplit(url.strip())
+        except ValueError:
+            # Not chained: its text quotes the password.
+            raise ConfigError(
+                "the postgres:// URL cannot be read", hint="Percent-encode special characters of the password."
+            ) from None
         if parts.scheme not in ("postgres", "postgresql"):
             raise ConfigError("not a postgres:// URL", hint="Give postgres://user:password@host:port/database.")
         try:
             port = parts.port or DEFAULT_PORT
-        except ValueError as cause:
-            raise ConfigError("the port in the postgres:// URL is not a number from 1 to 65535") from cause
+        except ValueError:
+            # Not chained: what stands there is the password, when that holds an unencoded slash.
+            raise ConfigError(
+                "the port in the postgres:// URL is not a number from 1 to 65535",
+                hint="Percent-encode special characters of the password, such as / # ? @.",
+            ) from None
         if not parts.hostname or not parts.username or not parts.path.strip("/"):
             raise ConfigError(
                 "the postgres:// URL lacks a host, a user or a database name",

@@ -7,9 +7,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from pgcutover.facts.names import TableName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRanges:
+    """How a unit's rows are grouped by key, the same way on both sides.
+
+    With `column`, by the integers `bounds`: the first range and the last are open. Without it, in `count` buckets of
+    the key's hash. A key that is NULL has a range of its own, so that every row is in exactly one range.
+    """
+
+    count: int
+    column: str = ""
+    bounds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +43,13 @@ class ComparisonUnit:
     """None: the source has no such table."""
     target_columns: frozenset[str] | None
     data_bytes: int
+    large_columns: tuple[str, ...] = ()
+    """Columns whose values may be so large that a row is better hashed column by column; () when none can be."""
+    recoded: bool = False
+    """The servers' encodings differ, so text is hashed as UTF-8."""
+    derived: bool = False
+    """A materialised view: its rows follow from others, and from when it was refreshed."""
+    ranges: KeyRanges | None = None
 
     def __str__(self) -> str:
         return str(self.table)
@@ -42,6 +63,18 @@ class Digest:
     hash128: str
 
 
+UNPOPULATED = Digest(rows=0, hash128="unpopulated")
+"""Of a materialised view that was never refreshed: not the same as one without rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What reading one unit took on one side: seconds of all its sessions together, and bytes of storage read."""
+
+    seconds: float
+    bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableComparison:
     """One unit on both sides. With `error`, it could not be verified, and that is not equal."""
@@ -50,30 +83,51 @@ class TableComparison:
     source: Digest | None
     target: Digest | None
     error: str = ""
+    source_cost: Cost | None = None
+    target_cost: Cost | None = None
+    differing_ranges: int = 0
+    """Of `unit.ranges`; 0 too where the rows were not grouped."""
 
     @property
     def equal(self) -> bool:
         return not self.error and self.source is not None and self.source == self.target
 
 
+class Standing(StrEnum):
+    """What a difference between two definitions means."""
+
+    DECISIVE = "decisive"
+    """The two databases are not the same."""
+    EXPECTED = "expected"
+    """A move brings it, for a reason that is said."""
+    UNDECIDED = "undecided"
+    """Two servers may print one and the same definition otherwise; a person may look."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionDifference:
     """An object defined otherwise, or on one side only (the other text is None).
 
-    Not `decisive` where two servers may print one and the same definition otherwise, or where it changes no row.
+    `reason` says why it does not decide; it is empty where it does.
     """
 
     name: str
     source: str | None
     target: str | None
-    decisive: bool
+    standing: Standing = Standing.DECISIVE
+    reason: str = ""
+
+    @property
+    def decisive(self) -> bool:
+        return self.standing is Standing.DECISIVE
 
     def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
         if self.target is None:
-            return f"{self.name} is missing on the target"
+            return f"{self.name} is missing on the target{why}"
         if self.source is None:
-            return f"{self.name} is only on the target"
-        return f"{self.name} differs: {self.source!r} became {self.target!r}"
+            return f"{self.name} is only on the target{why}"
+        return f"{self.name} differs: {self.source!r} became {self.target!r}{why}"
 
     @property
     def mark(self) -> str:
@@ -92,6 +146,30 @@ class Flight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowDifference:
+    """One row that differs: whether the target lacks it, has it too much, or holds other values in `columns`.
+
+    `key` is () for rows that have none. It holds customers' data, so whoever shows it decides how.
+    """
+
+    kind: Literal["missing", "extra", "different"]
+    key: tuple[tuple[str, str | None], ...]
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowDifferences:
+    """Every differing row of one unit counted, the first of them named. With `error` nothing was counted."""
+
+    unit: ComparisonUnit
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+    first: tuple[RowDifference, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """Everything that was compared at one moment."""
 
@@ -99,6 +177,16 @@ class Proof:
     definitions: tuple[DefinitionDifference, ...]
     sequences_behind: tuple[str, ...]
     """Sequences that would hand out on the target what the source handed out, or that are missing there."""
+    unchecked_others: tuple[str, ...] = ()
+    """What else could not be verified, one sentence each."""
+    differences: tuple[RowDifferences, ...] = ()
+    """Of tables that differ, where rows were asked for."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know and what decides nothing."""
+    seconds: float = 0.0
+    """From the first catalogue read to the last."""
+    rows_seconds: float = 0.0
+    """Of that, reading and hashing rows."""
 
     @property
     def unchecked(self) -> tuple[TableComparison, ...]:
@@ -106,12 +194,22 @@ class Proof:
 
     @property
     def different(self) -> tuple[TableComparison, ...]:
-        return tuple(t for t in self.tables if not t.error and not t.equal)
+        return tuple(t for t in self.tables if not t.error and not t.equal and not _only_refreshed(t))
+
+    @property
+    def refreshed(self) -> tuple[TableComparison, ...]:
+        """Materialised views that hold other rows: whoever refreshed them last did it at another time."""
+        return tuple(t for t in self.tables if not t.error and not t.equal and _only_refreshed(t))
 
     @property
     def same(self) -> bool:
         decisive = any(d.decisive for d in self.definitions)
-        return not (self.unchecked or self.different or self.sequences_behind or decisive)
+        return not (self.unchecked or self.unchecked_others or self.different or self.sequences_behind or decisive)
+
+
+def _only_refreshed(compared: TableComparison) -> bool:
+    both = (compared.source, compared.target)
+    return compared.unit.derived and not any(digest is None or digest == UNPOPULATED for digest in both)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

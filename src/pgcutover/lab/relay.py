@@ -1,7 +1,7 @@
 """A PostgreSQL relay that speaks TLS to the client and plain TCP to a server on the same machine.
 
 The lab's servers have no TLS compiled in; with this before them, programs talk to them exactly as they talk to Heroku
-or RDS, with verification, and need no insecure switch. It also cuts, stalls and refuses, on purpose.
+or RDS, with verification, and need no insecure switch. It also cuts, hangs up, slows, stalls and refuses, on purpose.
 Bytes after the handshake are passed on untouched and unread. One thread with one event loop per relay; every public
 method may be called from any thread.
 """
@@ -40,8 +40,8 @@ class Relay:
         self.upstream_port = upstream_port
         self.require_tls = require_tls
         self.port = port
-        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._context.load_cert_chain(cert, key)
+        self._files = (cert, key)
+        self._context, self._loaded_ns = self._load()
         self._running: _Running | None = None
 
     def start(self) -> int:
@@ -52,7 +52,7 @@ class Relay:
         """
         listener = _bound(self.port)
         self.port = int(listener.getsockname()[1])
-        self._running = _Running(self, listener, self._context)
+        self._running = _Running(self, listener)
         return self.port
 
     def stop(self) -> None:
@@ -60,6 +60,18 @@ class Relay:
         if self._running is not None:
             self._running.stop()
             self._running = None
+
+    def context(self) -> ssl.SSLContext:
+        """What the next handshake presents: a certificate whose files were replaced counts from then on."""
+        if self._files[0].exists() and self._files[0].stat().st_mtime_ns != self._loaded_ns:
+            self._context, self._loaded_ns = self._load()
+        return self._context
+
+    def _load(self) -> tuple[ssl.SSLContext, int]:
+        loaded_ns = self._files[0].stat().st_mtime_ns
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*self._files)
+        return context, loaded_ns
 
     @property
     def connections(self) -> int:
@@ -81,6 +93,14 @@ class Relay:
         To the precision of one read.
         """
         self._on.budget_bytes = byte_count
+
+    def hang_up(self) -> None:
+        """Close every connection politely now, as a proxy that ends: what was passed on arrives, then the end."""
+        self._ask(self._on.hang_up())
+
+    def slow(self, bytes_per_s: float | None) -> None:
+        """Pass on no more than that, both directions of all connections together; None: as fast as it goes."""
+        self._ask(self._on.slow(bytes_per_s))
 
     def stall(self) -> None:
         """Pass nothing on, in either direction, also for new connections: a network that went silent."""
@@ -107,13 +127,14 @@ class _Running:
     """A relay between start and stop: the loop, its thread, and what is connected. Methods that are coroutines, and
     everything they call, run in the thread."""
 
-    def __init__(self, relay: Relay, listener: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, relay: Relay, listener: socket.socket) -> None:
         self.relay = relay
-        self.context = context
         self.ends: set[_End] = set()
         self.buffer = memoryview(bytearray(CHUNK_BYTES))
         self.relayed_bytes = 0
         self.budget_bytes: int | None = None
+        self._bytes_per_s: float | None = None
+        self._due_s = 0.0
         self.flowing = asyncio.Event()
         self.flowing.set()
         self._listener = listener
@@ -140,6 +161,15 @@ class _Running:
         while self.ends:
             await asyncio.sleep(0)
 
+    async def hang_up(self) -> None:
+        await self._cancel(self._tasks)
+        for end in tuple(self.ends):
+            end.release("stall")
+            end.close()
+
+    async def slow(self, bytes_per_s: float | None) -> None:
+        self._bytes_per_s, self._due_s = bytes_per_s, 0.0
+
     async def stall(self) -> None:
         self.flowing.clear()
         for end in self.ends:
@@ -160,8 +190,13 @@ class _Running:
         else:
             await self._listen()
 
-    def passed(self, byte_count: int) -> None:
+    def passed(self, byte_count: int, end: "_End") -> None:
         self.relayed_bytes += byte_count
+        if self._bytes_per_s is not None:
+            now = self._loop.time()
+            self._due_s = max(now, self._due_s) + byte_count / self._bytes_per_s
+            end.hold("slow")
+            self._loop.call_later(self._due_s - now, end.release, "slow")
         if self.budget_bytes is not None:
             self.budget_bytes -= byte_count
             if self.budget_bytes <= 0:
@@ -260,7 +295,7 @@ class _Running:
             await self._loop.connect_accepted_socket(
                 lambda: end,
                 client,
-                ssl=self.context,
+                ssl=self.relay.context(),
                 ssl_handshake_timeout=HANDSHAKE_S,
                 ssl_shutdown_timeout=TLS_GOODBYE_S,
             )
@@ -287,7 +322,7 @@ class _End(asyncio.BufferedProtocol):
         return self._running.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._running.passed(nbytes)
+        self._running.passed(nbytes, self)
         if self.other is not None:
             self.other.write(bytes(self._running.buffer[:nbytes]))
 

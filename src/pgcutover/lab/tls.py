@@ -72,8 +72,12 @@ class CertificateAuthority:
             path.stat()
         return authority
 
-    def issue(self, names: Iterable[str] = (), *, stem: str = "server") -> tuple[Path, Path]:
+    def issue(
+        self, names: Iterable[str] = (), *, stem: str = "server", always: Iterable[str] = ALWAYS, days: int = VALID_DAYS
+    ) -> tuple[Path, Path]:
         """A server certificate for these host names and addresses, and always for `ALWAYS`.
+
+        It began yesterday, or when that is earlier a day before its end; negative `days` make one that has ended.
 
         Returns the paths of the certificate and of its key, `<stem>.pem` and `<stem>.key` beside the bundle.
         """
@@ -83,12 +87,18 @@ class CertificateAuthority:
         issuer = x509.load_pem_x509_certificate(self.bundle.read_bytes())
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _leaf(
-            issuer=issuer.subject, public=key.public_key(), authority=signer.public_key(), names=names
+            issuer=issuer.subject,
+            public=key.public_key(),
+            authority=signer.public_key(),
+            names=(*names, *always),
+            days=days,
         ).sign(signer, hashes.SHA256())
         return _write(self.directory / f"{stem}.pem", certificate, self.directory / f"{stem}.key", key)
 
 
-def self_signed(directory: Path, names: Iterable[str] = (), *, stem: str = "self-signed") -> tuple[Path, Path]:
+def self_signed(
+    directory: Path, names: Iterable[str] = (), *, stem: str = "self-signed", days: int = VALID_DAYS
+) -> tuple[Path, Path]:
     """A certificate that vouches for itself, as classic Heroku Postgres presents one: `sslmode=require` only.
 
     https://devcenter.heroku.com/articles/connecting-heroku-postgres#heroku-postgres-ssl
@@ -96,7 +106,11 @@ def self_signed(directory: Path, names: Iterable[str] = (), *, stem: str = "self
     directory.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _leaf(
-        issuer=_name("localhost"), public=key.public_key(), authority=key.public_key(), names=names
+        issuer=_name("localhost"),
+        public=key.public_key(),
+        authority=key.public_key(),
+        names=(*names, *ALWAYS),
+        days=days,
     ).sign(key, hashes.SHA256())
     return _write(directory / f"{stem}.pem", certificate, directory / f"{stem}.key", key)
 
@@ -107,10 +121,11 @@ def _leaf(
     public: ec.EllipticCurvePublicKey,
     authority: ec.EllipticCurvePublicKey,
     names: Iterable[str],
+    days: int,
 ) -> x509.CertificateBuilder:
-    wanted = dict.fromkeys((*names, *ALWAYS))
+    wanted = dict.fromkeys(names)
     return (
-        _builder(subject=_name("localhost"), issuer=issuer, public=public, authority=authority)
+        _builder(subject=_name("localhost"), issuer=issuer, public=public, authority=authority, days=days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(digital_signature=True, key_cert_sign=False, crl_sign=False, **_DIGITAL_SIGNATURE_ONLY),
@@ -127,6 +142,7 @@ def _builder(
     issuer: x509.Name,
     public: ec.EllipticCurvePublicKey,
     authority: ec.EllipticCurvePublicKey,
+    days: int = VALID_DAYS,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -135,8 +151,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .not_valid_before(now + datetime.timedelta(days=min(0, days) - 1))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         # Python 3.13 verifies strictly and refuses a chain without it.
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority), critical=False)

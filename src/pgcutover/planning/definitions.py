@@ -4,7 +4,7 @@ Pure: reading an archive is `edges/pgtools.py`. Invariant: an entry is either ke
 said; nothing is dropped in silence.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,15 +21,12 @@ MADE_BEFORE = ("public", "heroku_ext")
 
 UNCARRIED_KINDS = {
     "EXTENSION": "extensions are made by the target's master, in another step",
-    "EVENT TRIGGER": "only the target's master may make an event trigger",
     "SECURITY LABEL": "security labels belong to a provider that the target may not have",
-    "PUBLICATION": "publications are not carried",
-    "PUBLICATION TABLE": "publications are not carried",
-    "PUBLICATION TABLES IN SCHEMA": "publications are not carried",
     "SUBSCRIPTION": "subscriptions are not carried",
     "SUBSCRIPTION TABLE": "subscriptions are not carried",
     "ACL": "privileges are granted by another step",
     "DEFAULT ACL": "privileges are granted by another step",
+    "USER MAPPING": "user mappings are made with the target's role names, in another step",
     "DATABASE": "the target's database exists",
     "DATABASE PROPERTIES": "settings are placed by another step",
 }
@@ -61,6 +58,25 @@ class TocEntry:
         return f"{self.kind} {self.label}"
 
 
+Way = Literal["heroku", "master", "finish"]
+"""Heroku's own, hence nobody's; the master's to make, at the very end; the copy's last step's, role names replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Special:
+    """An object of the source that the application's role does not restore. `remark` is how a comment names it."""
+
+    way: Way
+    class_oid: int
+    oid: int
+    remark: str
+
+    def stands_for(self, entry: TocEntry) -> bool:
+        if entry.class_oid:
+            return (entry.class_oid, entry.oid) == (self.class_oid, self.oid)
+        return entry.kind == "COMMENT" and f"{entry.label} ".startswith(f"{self.remark} ")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """An entry that is not restored. `matters` when a person should know of it."""
@@ -72,9 +88,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
-    """A table of contents, parted. Order is the archive's."""
+    """A table of contents, parted. Order is the archive's; `by_master` are made after everything else."""
 
     kept: tuple[TocEntry, ...]
+    by_master: tuple[TocEntry, ...]
     left_out: tuple[LeftOut, ...]
 
     def section(self, section: Section) -> tuple[TocEntry, ...]:
@@ -82,38 +99,46 @@ class Sifted:
 
 
 def sift(
-    entries: Iterable[TocEntry], *, made_schemas: Collection[str] = (), heroku_triggers: Collection[int] = ()
+    entries: Iterable[TocEntry], *, made_schemas: Collection[str] = (), special: Collection[Special] = ()
 ) -> Sifted:
-    """Part the entries to restore from those that are not ours to make.
+    """Part the entries to restore from those that only the master may make, and from those that are not ours to make.
 
-    `made_schemas` exist on the target already (those of extensions); `heroku_triggers` are the OIDs of event triggers
-    whose function is in `_heroku`: they are left out without a word, others are reported.
+    `made_schemas` exist on the target already (those of extensions).
     """
     kept: list[TocEntry] = []
+    by_master: list[TocEntry] = []
     left: list[LeftOut] = []
     made = (*MADE_BEFORE, *FOREIGN_SCHEMAS, *made_schemas)
     for entry in entries:
-        out = _left_out(entry, made, heroku_triggers)
-        if out is None:
-            kept.append(entry)
-        else:
+        way = next((s.way for s in special if s.stands_for(entry)), None)
+        out = WAYS[way](entry) if way in WAYS else _left_out(entry, made)
+        if out is not None:
             left.append(out)
-    return Sifted(kept=tuple(kept), left_out=tuple(left))
+        else:
+            (by_master if way == "master" else kept).append(entry)
+    return Sifted(kept=tuple(kept), by_master=tuple(by_master), left_out=tuple(left))
 
 
-def _left_out(entry: TocEntry, made: Collection[str], heroku_triggers: Collection[int]) -> LeftOut | None:
+def _said(reason: str) -> Callable[[TocEntry], LeftOut]:
+    return lambda entry: LeftOut(entry=entry, reason=reason, matters=False)
+
+
+WAYS: Mapping[Way | None, Callable[[TocEntry], LeftOut]] = {
+    "heroku": _said("Heroku's own"),
+    "finish": _said("it names a role that has another name on the target, and is made in another step"),
+}
+
+UNSAID = ("EXTENSION", "ACL", "DEFAULT ACL", "DATABASE", "DATABASE PROPERTIES", "USER MAPPING")
+
+
+def _left_out(entry: TocEntry, made: Collection[str]) -> LeftOut | None:
     if any(entry.label.startswith(f"{schema} ") for schema in FOREIGN_SCHEMAS):
         return LeftOut(entry=entry, reason="not the application's", matters=False)
-    if entry.kind == "EVENT TRIGGER":
-        own = entry.oid in heroku_triggers
-        reason = "Heroku's own" if own else UNCARRIED_KINDS[entry.kind]
-        return LeftOut(entry=entry, reason=reason, matters=not own)
     if entry.kind in UNCARRIED_KINDS:
-        unsaid = ("EXTENSION", "ACL", "DEFAULT ACL", "DATABASE", "DATABASE PROPERTIES")
-        return LeftOut(entry=entry, reason=UNCARRIED_KINDS[entry.kind], matters=entry.kind not in unsaid)
+        return LeftOut(entry=entry, reason=UNCARRIED_KINDS[entry.kind], matters=entry.kind not in UNSAID)
     if entry.kind == "SCHEMA" and any(entry.names("-", schema) for schema in made):
         return LeftOut(entry=entry, reason="the schema exists on the target", matters=False)
-    if entry.kind == "COMMENT" and entry.label.startswith(("- EXTENSION ", "- EVENT TRIGGER ")):
+    if entry.kind == "COMMENT" and entry.label.startswith("- EXTENSION "):
         return LeftOut(entry=entry, reason="a comment on what is not made here", matters=False)
     if entry.kind == "COMMENT" and any(_comments_on(entry, schema) for schema in made):
         return LeftOut(entry=entry, reason="a comment on a schema that is not made here", matters=True)

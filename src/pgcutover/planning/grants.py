@@ -18,7 +18,12 @@ USUAL: Mapping[str, frozenset[tuple[str, str, bool]]] = {
     "type": frozenset({(PUBLIC, "USAGE", False)}),
 }
 
-DEFAULTS_ON = frozenset({"TABLES", "SEQUENCES", "FUNCTIONS", "TYPES", "SCHEMAS"})
+# Defaults add to these, but for those of one schema alone.
+# https://www.postgresql.org/docs/current/sql-alterdefaultprivileges.html
+USUAL_OF_NEW: Mapping[str, frozenset[tuple[str, str, bool]]] = {
+    "FUNCTIONS": USUAL["function"],
+    "TYPES": USUAL["type"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -34,6 +39,13 @@ class Guarded:
 
 Held = frozenset[tuple[str, str, bool]]
 """Grantee, privilege, and whether it may be passed on."""
+
+
+def _usual(guarded: Guarded) -> Held:
+    """What holds for an object, or a default, that is not listed."""
+    if guarded.kind == "default":
+        return frozenset() if guarded.schema else USUAL_OF_NEW.get(guarded.object_sql, frozenset())
+    return USUAL.get(guarded.kind, frozenset())
 
 
 def renamed(grants: Iterable[Grant], roles: Mapping[str, str]) -> tuple[Grant, ...]:
@@ -65,13 +77,9 @@ def held(grants: Iterable[Grant]) -> dict[Guarded, Held]:
 
 def astray(wanted: Mapping[Guarded, Held], there: Mapping[Guarded, Held]) -> tuple[Guarded, ...]:
     """Objects whose privileges on the target are not those wanted; an object that is not listed has the usual ones."""
-    return tuple(
-        sorted(g for g, privileges in wanted.items() if there.get(g, USUAL.get(g.kind, frozenset())) != privileges)
-    )
+    return tuple(sorted(g for g, privileges in wanted.items() if there.get(g, _usual(g)) != privileges))
 
 
-def unplaceable(wanted: Mapping[Guarded, Held], owner: str) -> tuple[Guarded, ...]:
-    """Defaults that the target's owner cannot set: another role's, and those on large objects."""
-    return tuple(
-        sorted(g for g in wanted if g.kind == "default" and (g.owner != owner or g.object_sql not in DEFAULTS_ON))
-    )
+def masters(wanted: Iterable[Guarded], owner: str) -> tuple[Guarded, ...]:
+    """Defaults of other roles than the target's owner: whoever sets them must be a member of those."""
+    return tuple(sorted(g for g in wanted if g.kind == "default" and g.owner != owner))

@@ -49,6 +49,8 @@ class SourcePlan(_Value):
     tables: int
     rows_estimate: int
     price_usd_per_month: float | None
+    certificate: str
+    """SHA-256 of the certificate that the old server is held to."""
 
 
 class ClientPlan(_Value):
@@ -130,6 +132,13 @@ def _decided(decisions: Decisions) -> dict[str, object]:
 def digest_of(decisions: Decisions) -> str:
     """SHA-256 over the decisions, 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(_decided(decisions), sort_keys=True).encode()).hexdigest()
+
+
+def held_to(decisions: Decisions, certificate: str) -> Decisions:
+    """The same with another certificate of the old server, where a person accepted one after the plan; '' is none."""
+    if not certificate:
+        return decisions
+    return decisions.model_copy(update={"source": decisions.source.model_copy(update={"certificate": certificate})})
 
 
 def differences(old: Decisions, new: Decisions) -> tuple[str, ...]:

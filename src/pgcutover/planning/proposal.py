@@ -299,11 +299,16 @@ def _refuse_locale(source: SourceFacts) -> None:
         )
 
 
+def _with_users(names: list[str], source: SourceFacts) -> list[str]:
+    users = dict(source.extension_users)
+    return [f"{name} (used by {', '.join(users[name])})" if name in users else f"{name} (unused)" for name in names]
+
+
 def _refuse_extensions(source: SourceFacts, facts: TargetFacts) -> None:
     offered = RDS_EXTENSIONS if facts.extensions is None else frozenset(facts.extensions)
     missing = sorted(name for name, _ in source.extensions if name not in offered)
     if missing:
         raise RefusedError(
-            f"the target does not offer the extensions {', '.join(missing)}",
+            f"the target does not offer the extensions {', '.join(_with_users(missing, source))}",
             hint="Drop them at the source where nothing uses them (DROP EXTENSION name), then plan again.",
         )

@@ -159,6 +159,8 @@ class SourceFacts:
     extensions: tuple[tuple[str, str], ...]
     credentials: tuple[str, ...]
     public_create: bool
+    extension_users: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What uses an extension, for those that something uses."""
 
     @classmethod
     def of(cls, inventory: DatabaseInventory, plan: str) -> "SourceFacts":
@@ -175,6 +177,7 @@ class SourceFacts:
             search_path=inventory.search_path,
             extensions=tuple(sorted(extensions)),
             credentials=tuple(sorted(inventory.roles)),
+            extension_users=tuple((e.name, e.used_by) for e in inventory.extensions if e.used_by),
             public_create=any(_opens_public(grant) for grant in inventory.grants),
         )
 

@@ -24,11 +24,12 @@ LEAK_HINT = "The fence did not hold: roll back, find who writes to the old datab
 class Copy:
     name: str = "copy"
     keeps_target: bool = True
-    title: str = "copy every row, then build indexes and constraints"
+    title: str = "copy every row and large object, and build indexes and constraints"
     by_hand: str = "nothing to undo: the new database stays as it is until `pgcutover destroy --target`"
     calls: tuple[str, ...] = (
         "source: COPY (SELECT ... FROM ONLY table) TO STDOUT, every table in one exported snapshot (reads only)",
         "target: COPY table FROM STDIN, with a marker in pgcutover.chunk in the same transaction",
+        "target: lo_from_bytea() of every large object, in batches with a marker each",
         "target: pg_restore of indexes, constraints, foreign keys, triggers, policies and rules",
     )
 
@@ -43,6 +44,8 @@ class Copy:
     def do(self, world: CopyWorld, before: Before) -> None:
         copier = world.copier
         copier.target.prepare()
+        # A try that broke off may have left sessions behind that a silent network keeps from ending: they hold locks.
+        copier.target.abandon()
         # T7: the files' names are read before the snapshot is taken, so that whatever changes later shows.
         inventory = copier.source.inventory()
         _refuse_other_definitions(inventory, before)
@@ -61,8 +64,12 @@ class Copy:
         chunks = plan_chunks(inventory, target_version=copier.target.version())
         marks = copier.target.marks()
         missing = [chunk.name for chunk in chunks if not _arrived(copier, chunk, marks)]
+        missing += [batch.name for batch in copier.source.large_objects() if batch.name not in marks]
         there = {thing.key: thing for thing in copier.target.things()}
+        later = {(special.class_oid, special.oid) for special in copier.source.special()}
         for thing in copier.source.things():
+            if (thing.class_oid, thing.oid) in later:
+                continue
             found = there.get(thing.key)
             if found is None or (thing.valid and not found.valid):
                 missing.append(str(thing))
@@ -76,6 +83,17 @@ class Copy:
 
     def undo(self, world: CopyWorld, before: Before) -> None:
         """Nothing: see the module."""
+
+
+def restock(world: CopyWorld) -> None:
+    """Copy unlogged tables again whose rows a crash of the target took, after `copy` was done. Else it only looks."""
+    copier = world.copier
+    if not copier.target.holds_unlogged():
+        return
+    inventory, marks = copier.source.inventory(), copier.target.marks()
+    chunks = plan_chunks(inventory, target_version=copier.target.version())
+    if any(chunk.name in marks and not _arrived(copier, chunk, marks) for chunk in chunks):
+        Copy().do(world, {"fingerprint": inventory.fingerprint})
 
 
 def _carry_out(copier: Copier, inventory: DatabaseInventory, marks: Mapping[str, Mark], target_version: int) -> None:
@@ -95,6 +113,9 @@ def _carry_out(copier: Copier, inventory: DatabaseInventory, marks: Mapping[str,
             abandon=copier.target.abandon,
         )
         carry_out(tasks, work, done=done)
+        for batch in copier.source.large_objects():
+            if batch.name not in marks:
+                copier.target.put_large_objects(batch, copier.source.pieces(snapshot, batch))
 
 
 def _job(copier: Copier, inventory: DatabaseInventory, chunk: Chunk, snapshot: str) -> ChunkJob:

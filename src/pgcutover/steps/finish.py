@@ -5,12 +5,16 @@ sequences are read under it. Going back leaves the target as it is.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from pgcutover.errors import ToolError
 from pgcutover.facts.inventory import DatabaseInventory, Grant, Sequence, Setting
-from pgcutover.planning.grants import Guarded, Held, astray, held, renamed, unplaceable
+from pgcutover.facts.remade import Policy, UserMapping
+from pgcutover.planning.definitions import TocEntry
+from pgcutover.planning.grants import Guarded, Held, astray, held, masters, renamed
 from pgcutover.running.step import Before, Finding, Json, Verdict
-from pgcutover.steps.ports_copy import CopyWorld
+from pgcutover.steps.ports_copy import Copier, CopyWorld
 
 # Set by the fence on the source; on the target it would keep the application from writing.
 OURS = frozenset({"default_transaction_read_only"})
@@ -32,8 +36,10 @@ class Finish:
     calls: tuple[str, ...] = (
         "target: setval() on every sequence",
         "target: REFRESH MATERIALIZED VIEW, for those that hold rows on the source",
+        "target: CREATE POLICY and CREATE USER MAPPING, where they name a role that has another name there",
         "target: GRANT and ALTER DEFAULT PRIVILEGES, ALTER DATABASE and ALTER ROLE ... SET",
         "target: ANALYZE",
+        "target, as the master: publications of everything, event triggers",
     )
 
     def observe(self, world: CopyWorld) -> Before:
@@ -48,25 +54,38 @@ class Finish:
         for view in copier.source.materialised():
             if view not in filled:
                 copier.target.refresh(view, search_path=inventory.search_path)
-        copier.finish.grant(self._wanted()[0])
+        copier.finish.make_policies(self._policies(copier))
+        copier.finish.make_user_mappings(self._user_mappings(copier))
+        self._grant(copier)
         copier.finish.set_settings(self._placed(copier.target_dsn.database, inventory))
         copier.target.analyze()
+        # Last of all: event triggers fire on what is done after them.
+        for entries in _missing_of_master(copier):
+            # What the server refuses its master is told by `verify`, as it was by the canary.
+            with suppress(ToolError):
+                copier.definitions.restore(entries, whole=True, by_master=True)
 
     def verify(self, world: CopyWorld, before: Before) -> Finding:
         copier = world.copier
         source, target = copier.source.inventory(), copier.target.inventory()
-        wanted, left = self._wanted()
+        wanted, others = self._wanted()
         there = {sequence.name: sequence for sequence in target.sequences}
         views = set(copier.source.materialised()) - set(copier.target.materialised())
         settings = self._placed(copier.target_dsn.database, source)
         missing = [f"sequence {s.name}" for s in source.sequences if not _reached(there.get(s.name), s)]
         missing += [f"rows of materialised view {view}" for view in sorted(views)]
-        missing += [f"privileges on {g.object_sql}" for g in astray(wanted, held(target.grants))]
+        granted = held(target.grants)
+        missing += [f"privileges on {g.object_sql}" for g in astray(wanted, granted)]
+        missing += [f"policy {p.name}" for p in self._policies(copier) if _place(p) not in copier.finish.policies()]
+        mappings, mapped = self._user_mappings(copier), copier.finish.user_mappings()
+        missing += [str(m) for m in mappings if m.options is not None and (m.server, m.role) not in mapped]
         missing += [f"statistics of {table}" for table in copier.target.unanalysed()]
         evidence: dict[str, Json] = {
             "sequences": len(source.sequences),
             "objects_with_privileges": len(wanted),
-            "privileges_left_out": [f"{g.kind} {g.object_sql} of {g.owner}" for g in left],
+            "privileges_left_out": [f"{g.kind} {g.object_sql} of {g.owner}" for g in astray(others, granted)],
+            "user_mappings_left_out": [str(m) for m in mappings if m.options is None],
+            "left_to_the_master": [str(entry) for entries in _missing_of_master(copier) for entry in entries],
             "settings_refused": [f"{s.name} of {s.role or s.database}" for s in settings if s not in target.settings],
         }
         if not missing:
@@ -76,16 +95,31 @@ class Finish:
     def undo(self, world: CopyWorld, before: Before) -> None:
         """Nothing: see the module."""
 
-    def _wanted(self) -> tuple[Mapping[Guarded, Held], tuple[Guarded, ...]]:
-        """Privileges to grant, and those that only another role could."""
+    def _grant(self, copier: Copier) -> None:
+        """Nothing where nothing is astray: once event triggers are there, they would fire."""
+        wanted, others = self._wanted()
+        granted = held(copier.target.inventory().grants)
+        for part, by_master in ((wanted, False), (others, True)):
+            copier.finish.grant({g: part[g] for g in astray(part, granted)}, by_master=by_master)
+
+    def _policies(self, copier: Copier) -> tuple[Policy, ...]:
+        names = dict(self.roles)
+        return tuple(replace(p, roles=tuple(names.get(r, r) for r in p.roles)) for p in copier.source.policies())
+
+    def _user_mappings(self, copier: Copier) -> tuple[UserMapping, ...]:
+        names = dict(self.roles)
+        return tuple(replace(m, role=names.get(m.role, m.role)) for m in copier.source.user_mappings())
+
+    def _wanted(self) -> tuple[Mapping[Guarded, Held], Mapping[Guarded, Held]]:
+        """Privileges that the owner grants, and those on what other roles will make, which the master does."""
         listed = held(renamed(self.grants, dict(self.roles)))
         # The application's role owns what Heroku's own roles owned (heroku_ext): an owner is granted nothing.
         everything = {
             g: privileges if g.kind == "default" else frozenset(p for p in privileges if p[0] != self.app_role)
             for g, privileges in listed.items()
         }
-        left = unplaceable(everything, self.app_role)
-        return {g: privileges for g, privileges in everything.items() if g not in left}, left
+        others = masters(everything, self.app_role)
+        return {g: p for g, p in everything.items() if g not in others}, {g: everything[g] for g in others}
 
     def _placed(self, database: str, source: DatabaseInventory) -> tuple[Setting, ...]:
         """Settings with the target's names; those for every role of every database are the server's own affair."""
@@ -95,6 +129,25 @@ class Finish:
             for s in self.settings
             if s.name not in OURS and (s.role or s.database)
         )
+
+
+def _place(policy: Policy) -> tuple[str, str, str]:
+    return policy.schema, policy.table, policy.name
+
+
+def _missing_of_master(copier: Copier) -> tuple[tuple[TocEntry, ...], ...]:
+    """What only the master may make and is not there: publications first, for event triggers would see them made."""
+    there = copier.target.made_by_master()
+    special = [s for s in copier.source.special() if s.way == "master"]
+    triggers: list[TocEntry] = []
+    publications: list[TocEntry] = []
+    for entry in copier.entries().by_master:
+        remark = next((s.remark for s in special if s.stands_for(entry)), "")
+        if remark not in there:
+            (triggers if remark.startswith("- EVENT") else publications).append(entry)
+    if not any(entry.kind == "PUBLICATION" for entry in publications):
+        publications = []
+    return tuple(tuple(group) for group in (publications, triggers) if group)
 
 
 def _reached(there: Sequence | None, wanted: Sequence) -> bool:

@@ -18,6 +18,7 @@ from pgcutover.steps.destroy import DESTROYED
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
 from pgcutover.steps.releases import ACCEPTED, MADE
+from pgcutover.steps.verify import ACCEPTED_UNVERIFIED
 
 
 class Outcome(StrEnum):
@@ -303,6 +304,9 @@ def _people(run: Run | None, notes: Sequence[Note]) -> list[str]:
         elif note.kind == MADE and held.get("status") == ACCEPTED:
             release = f"v{held.get('version')} of {held.get('app')}"
             lines.append(f"{held.get('by')} let release {release} stand at {_clock(note.at)}")
+        elif note.kind == ACCEPTED_UNVERIFIED:
+            unverified = f"that {held.get('table')} is not verified"
+            lines.append(f"{held.get('by')} accepted {unverified} at {_clock(note.at)}: {held.get('reason')}")
     return lines
 
 

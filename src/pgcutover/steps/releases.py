@@ -19,6 +19,11 @@ RELEASE_LIMIT_S = 3900.0
 # A change shows as a release at once; a minute without one means that there was nothing to change.
 APPEAR_LIMIT_S = 60.0
 
+ADDON_USER = "heroku-postgresql@addons.heroku.com"
+"""Makes the releases in which Heroku changes a database's URL: after a rotation of its password, or a failover. They
+hold no code, and what runs on the old database is stopped. https://devcenter.heroku.com/articles/app-webhooks-schema"""
+ROTATED = "the old database's URL changed"
+
 INTENDED, MADE, BASELINE = "release intended", "release made", "release baseline"
 ACCEPTED = "accepted"
 
@@ -87,8 +92,12 @@ class ReleaseWatch:
     def _adopt(self, app: str, release: Release) -> bool:
         """Whether an announced change explains the release: the run died before it could note it.
 
-        A change explains a release only if that came before the next change was announced.
+        A change explains a release only if that came before the next change was announced. Heroku's own changes of
+        the old database's URL need no explanation: the URL is read anew.
         """
+        if release.user == ADDON_USER:
+            self.notes.note(MADE, {"app": app, "version": release.version, "status": ROTATED})
+            return True
         announced = [n for n in self.notes.notes(INTENDED) if n["app"] == app]
         settled = {n.get("number") for n in self.notes.notes(MADE)}
         ends = [*(int(str(n["since"])) for n in announced), release.version][1:]

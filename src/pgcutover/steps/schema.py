@@ -36,6 +36,8 @@ class Schema:
     def do(self, world: CopyWorld, before: Before) -> None:
         copier = world.copier
         copier.target.prepare()
+        # What a try that broke off left at work would make things under our hands.
+        copier.target.abandon()
         contents, ours = _contents(copier), copier.target.definitions_begun() is not None
         if contents and not ours:
             raise _not_empty(contents)

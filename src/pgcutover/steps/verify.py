@@ -1,9 +1,10 @@
 """The proof: the new database, closed to everybody, holds what the fenced old one holds.
 
-Three outcomes are kept apart: the same, different, and could not be checked, which is never a pass.
+Three outcomes are kept apart: the same, different, and could not be checked, which is never a pass unless a person
+named the table and the reason, which the journal keeps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgcutover.errors import CopyError
@@ -13,6 +14,8 @@ from pgcutover.steps.canary import seen_by_canary
 from pgcutover.steps.ports_database import DatabaseWorld
 
 NAMED = 10
+ACCEPTED_UNVERIFIED = "accepted unverified"
+"""Kind of the note in which a person accepts that one table, or one sequence, could not be verified."""
 HINT = "Nothing was switched: the application can go back to the old database. "
 
 
@@ -38,10 +41,12 @@ class Verify:
     def do(self, world: DatabaseWorld, before: Before) -> None:
         world.target.close()
         proof = world.proof.compare(seen=seen_by_canary(world.notes))
-        if proof.unchecked:
-            failures = [f"{c.unit}: {c.error}" for c in proof.unchecked]
+        failures = _unchecked(proof, _accepted(world))
+        if failures:
             raise CopyError(
-                f"could not verify {_listed(failures)}", hint=f"{HINT}Look at the cause, then run the command again."
+                f"could not verify {_listed(failures)}",
+                hint=f"{HINT}Look at the cause, then run the command again; or, knowing what it means, add "
+                "--accept-unverified TABLE=REASON.",
             )
         different = _differences(proof)
         if different:
@@ -55,12 +60,29 @@ class Verify:
         if proof is None:
             # What another process found is not known here; comparing again only reads.
             return Finding(verdict=Verdict.PARTIAL if closed else Verdict.ABSENT)
-        verdict = Verdict.WHOLE if proof.same and closed else Verdict.PARTIAL
-        return Finding(verdict=verdict, detail=_summary(proof), evidence=_evidence(proof))
+        accepted = _accepted(world)
+        passed = not _unchecked(proof, accepted) and not _differences(proof)
+        verdict = Verdict.WHOLE if passed and closed else Verdict.PARTIAL
+        return Finding(
+            verdict=verdict,
+            detail=_summary(proof, accepted),
+            evidence={**_evidence(proof), "accepted_unverified": {**accepted}},
+        )
 
     def undo(self, world: DatabaseWorld, before: Before) -> None:
         world.proof.forget()
         world.target.open()
+
+
+def _accepted(world: DatabaseWorld) -> dict[str, str]:
+    """Reasons by what was accepted."""
+    return {str(note["table"]): str(note["reason"]) for note in world.notes.notes(ACCEPTED_UNVERIFIED)}
+
+
+def _unchecked(proof: Proof, accepted: Mapping[str, str]) -> list[str]:
+    """What could not be verified and nobody accepted; a sentence names its object before the colon."""
+    failures = [f"{c.unit}: {c.error}" for c in proof.unchecked if str(c.unit) not in accepted]
+    return failures + [s for s in proof.unchecked_others if s.partition(": ")[0] not in accepted]
 
 
 def _differences(proof: Proof) -> list[str]:
@@ -77,11 +99,13 @@ def _listed(things: Sequence[str]) -> str:
     return "; ".join(things[:NAMED]) + more
 
 
-def _summary(proof: Proof) -> str:
+def _summary(proof: Proof, accepted: Mapping[str, str]) -> str:
     rows = sum(c.source.rows for c in proof.tables if c.source is not None)
     undecisive = sum(not d.decisive for d in proof.definitions)
     said = f", {undecisive} differences that decide nothing, named in the report" if undecisive else ""
-    return f"{len(proof.tables)} tables, {rows} rows compared{said}"
+    unverified = [name for name in accepted if name in {str(c.unit) for c in proof.unchecked}]
+    doubt = f"; NOT verified, and accepted: {', '.join(unverified)}" if unverified else ""
+    return f"{len(proof.tables)} tables, {rows} rows compared{said}{doubt}"
 
 
 def _evidence(proof: Proof) -> dict[str, Json]:
@@ -98,4 +122,7 @@ def _evidence(proof: Proof) -> dict[str, Json]:
         "hashes": {str(c.unit): c.source.hash128 for c in proof.tables if c.source},
         "definitions": [str(d) for d in proof.definitions],
         "sequences_behind": [*proof.sequences_behind],
+        "unchecked": [f"{c.unit}: {c.error}" for c in proof.unchecked] + [*proof.unchecked_others],
+        "seconds": round(proof.seconds, 3),
+        "rows_seconds": round(proof.rows_seconds, 3),
     }

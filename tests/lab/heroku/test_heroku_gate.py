@@ -112,6 +112,38 @@ def test_a_fault_strikes_as_often_as_told(still: Heroku) -> None:
     assert [502, 200] == [answer.status_code for answer in answers]
 
 
+def test_faults_that_have_not_struck_are_listed(still: Heroku) -> None:
+    """What is left of each, until it is disarmed."""
+    still.api.post("/_lab/faults", json={"kind": "html", "path": "/account$", "times": 2, "status": 200})
+    assert "<html>" in still.api.get("/account").text
+    assert [("html", 1)] == [(fault["kind"], fault["times"]) for fault in still.get("/_lab/faults")]
+    still.api.delete("/_lab/faults")
+    assert [] == still.get("/_lab/faults")
+
+
+def test_a_refusal_may_say_when_to_come_back(still: Heroku) -> None:
+    """Retry-After goes with the status."""
+    limited = {"kind": "status", "path": "/account$", "status": 429, "id": "rate_limit", "retry_after_s": 7}
+    still.api.post("/_lab/faults", json=limited)
+    answer = still.api.get("/account")
+    assert (429, "7") == (answer.status_code, answer.headers["Retry-After"])
+
+
+def test_a_change_may_be_made_and_answered_with_503(still: Heroku) -> None:
+    """done_status: whoever believes the answer is wrong."""
+    still.api.post("/_lab/faults", json={"kind": "done_status", "path": "/apps/acme-api$", "method": "PATCH"})
+    assert 503 == still.api.patch(f"/apps/{APP}", json={"maintenance": True}).status_code
+    assert True is still.get(f"/apps/{APP}")["maintenance"]
+
+
+def test_a_change_may_be_made_and_its_answer_cut(still: Heroku) -> None:
+    """done_cut: the connection ends in the middle of the answer."""
+    still.api.post("/_lab/faults", json={"kind": "done_cut", "path": "/apps/acme-api$", "method": "PATCH"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        still.api.patch(f"/apps/{APP}", json={"maintenance": True})
+    assert True is still.get(f"/apps/{APP}")["maintenance"]
+
+
 def test_an_answer_can_get_lost_though_the_change_was_made(still: Heroku) -> None:
     """hang_after: the client gives up, and the world has changed all the same."""
     still.api.post(

@@ -350,6 +350,17 @@ class TestKnobs:
             account.rds.describe_db_instances()
         assert [] == account.rds.describe_db_instances()["DBInstances"]
 
+    @pytest.mark.parametrize("how", ["status", "html", "cut"])
+    def test_an_answer_can_get_lost_though_the_call_was_carried_out(self, account: Any, knobs: Knobs, how: str) -> None:
+        """The client hears of a failure; the group is there; the next call is answered."""
+        knobs(lose_next=[{"action": "CreateDBParameterGroup", "how": how}])
+        request = {"DBParameterGroupName": how, "DBParameterGroupFamily": "postgres18", "Description": "d"}
+        with pytest.raises(Exception, match=r"(?i)503|parse|result|connection|read"):
+            account.rds.create_db_parameter_group(**request)
+        groups = account.rds.describe_db_parameter_groups()["DBParameterGroups"]
+        assert how in [group["DBParameterGroupName"] for group in groups]
+        account.rds.delete_db_parameter_group(DBParameterGroupName=how)
+
     def test_a_knob_that_does_not_exist_is_refused(self, account: Any) -> None:
         """So a test with a typing mistake does not pass for the wrong reason."""
         with pytest.raises(urllib.error.HTTPError) as caught:

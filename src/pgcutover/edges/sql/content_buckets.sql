@@ -1,7 +1,4 @@
 -- The same per bucket of keys; a bucket is the lowest bits of the key's hash.
-SELECT hashtextextended({key}, 0) & {mask} AS bucket,
-       count(*),
-       sum(hashtextextended({row}, 0)),
-       sum(hashtextextended({row}, 7777777777777777777))
-  FROM {table} AS t
+SELECT t.bucket, count(*), sum(hashtextextended(t.spelt, 0)), sum(hashtextextended(t.spelt, 7777777777777777777))
+  FROM (SELECT hashtextextended({key}, 0) & {mask} AS bucket, {row} AS spelt FROM {table} AS t OFFSET 0) AS t
  GROUP BY 1

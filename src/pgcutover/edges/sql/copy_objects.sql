@@ -12,6 +12,14 @@ WITH schemas AS (
       FROM pg_catalog.pg_class AS c
       JOIN schemas AS s ON s.oid = c.relnamespace
      WHERE c.relpersistence <> 't'
+), ours AS (
+    -- Publications of everything, and of whole schemas (from 15 on), are the master's to make, at the very end.
+    SELECT p.oid
+      FROM pg_catalog.pg_publication AS p
+     WHERE NOT p.puballtables
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                        WHERE d.classid = pg_catalog.to_regclass('pg_catalog.pg_publication_namespace')
+                          AND d.refclassid = 'pg_catalog.pg_publication'::regclass AND d.refobjid = p.oid)
 ), things (class_oid, oid, kind, schema, parent, name, valid) AS (
     SELECT 'pg_catalog.pg_namespace'::regclass::oid, oid, 'schema', nspname::text, '', nspname::text, true
       FROM schemas
@@ -28,7 +36,8 @@ WITH schemas AS (
       FROM relations AS r
       JOIN pg_catalog.pg_index AS i ON i.indexrelid = r.oid
       JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
-     WHERE r.relkind IN ('i', 'I') AND NOT EXISTS (SELECT FROM members WHERE objid = t.oid)
+     -- pg_dump leaves out what a failed CREATE INDEX CONCURRENTLY left; a partitioned table's index only looks like it.
+     WHERE (r.relkind = 'I' OR r.relkind = 'i' AND i.indisvalid) AND NOT EXISTS (SELECT FROM members WHERE objid = t.oid)
      UNION ALL
     SELECT 'pg_catalog.pg_class'::regclass, oid, 'row security', nspname, relname, '', true
       FROM relations
@@ -72,6 +81,30 @@ WITH schemas AS (
       FROM pg_catalog.pg_ts_dict AS o
       JOIN schemas AS s ON s.oid = o.dictnamespace
      UNION ALL
+    SELECT 'pg_catalog.pg_conversion'::regclass, o.oid, 'conversion', s.nspname, '', o.conname, true
+      FROM pg_catalog.pg_conversion AS o
+      JOIN schemas AS s ON s.oid = o.connamespace
+     UNION ALL
+    SELECT 'pg_catalog.pg_cast'::regclass, o.oid, 'cast', '-', '',
+           pg_catalog.format('%s AS %s', o.castsource::regtype, o.casttarget::regtype), true
+      FROM pg_catalog.pg_cast AS o
+      -- Below 16384 are the objects that initdb made.
+     WHERE o.oid >= 16384
+     UNION ALL
+    SELECT 'pg_catalog.pg_foreign_server'::regclass, o.oid, 'foreign server', '-', '', o.srvname, true
+      FROM pg_catalog.pg_foreign_server AS o
+     UNION ALL
+    SELECT 'pg_catalog.pg_publication'::regclass, o.oid, 'publication', '-', '', o.pubname, true
+      FROM pg_catalog.pg_publication AS o
+     WHERE o.oid IN (SELECT oid FROM ours)
+     UNION ALL
+    SELECT 'pg_catalog.pg_publication_rel'::regclass, x.oid, 'published table', r.nspname, '',
+           pg_catalog.format('%I in %I', r.relname, o.pubname), true
+      FROM pg_catalog.pg_publication_rel AS x
+      JOIN pg_catalog.pg_publication AS o ON o.oid = x.prpubid
+      JOIN relations AS r ON r.oid = x.prrelid
+     WHERE o.oid IN (SELECT oid FROM ours)
+     UNION ALL
     SELECT 'pg_catalog.pg_statistic_ext'::regclass, o.oid, 'statistics', s.nspname, '', o.stxname, true
       FROM pg_catalog.pg_statistic_ext AS o
       JOIN schemas AS s ON s.oid = o.stxnamespace
@@ -87,7 +120,7 @@ WITH schemas AS (
       FROM pg_catalog.pg_constraint AS k
       JOIN pg_catalog.pg_type AS t ON t.oid = k.contypid
       JOIN schemas AS s ON s.oid = t.typnamespace
-     WHERE k.contype <> 'n'
+     WHERE k.contype <> 'n' AND NOT EXISTS (SELECT FROM members AS m WHERE m.objid = t.oid)
      UNION ALL
     SELECT 'pg_catalog.pg_trigger'::regclass, g.oid, 'trigger', r.nspname, r.relname, g.tgname, true
       FROM pg_catalog.pg_trigger AS g

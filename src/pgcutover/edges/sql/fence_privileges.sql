@@ -28,6 +28,10 @@ WITH covered AS (
     SELECT 'database', '', b.datname, '', b.datdba, coalesce(b.datacl, acldefault('d', b.datdba))
       FROM pg_database AS b
      WHERE b.datname = current_database() AND pg_has_role(b.datdba, 'USAGE')
+     UNION ALL
+    SELECT 'large object', '', m.oid::text, '', m.lomowner, coalesce(m.lomacl, acldefault('L', m.lomowner))
+      FROM pg_largeobject_metadata AS m
+     WHERE pg_has_role(m.lomowner, 'USAGE')
 )
 SELECT c.kind::text,
        c.schema::text,
@@ -44,6 +48,7 @@ SELECT c.kind::text,
  WHERE (x.grantee = 0 OR r.oid IS NOT NULL)
    AND x.privilege_type = ANY (CASE c.kind WHEN 'table' THEN ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']
                                            WHEN 'column' THEN ARRAY['INSERT', 'UPDATE']
+                                           WHEN 'large object' THEN ARRAY['UPDATE']
                                            WHEN 'sequence' THEN ARRAY['USAGE', 'UPDATE']
                                            ELSE ARRAY['CREATE'] END)
  ORDER BY 1, 2, 3, 4, 7, 8

@@ -8,7 +8,17 @@ WITH shown AS (
        AND NOT EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
-SELECT 'large_objects', count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 0
+SELECT CASE WHEN count(*) > 20000 THEN 'many_large_objects' ELSE 'large_objects' END, count(*)::text
+  FROM pg_largeobject_metadata HAVING count(*) > 0
+ UNION ALL
+SELECT 'unreadable', format('large object %s', l.oid)
+  FROM pg_largeobject_metadata AS l
+ WHERE NOT pg_has_role(l.lomowner, 'USAGE')
+   AND NOT EXISTS (SELECT FROM aclexplode(l.lomacl) AS x
+                    WHERE x.privilege_type = 'SELECT'
+                      AND (x.grantee = 0 OR x.grantee IN (SELECT g.oid FROM pg_roles AS g WHERE pg_has_role(g.oid, 'USAGE'))))
+ UNION ALL
+SELECT u.kind, u.name FROM ({uncarried}) AS u
  UNION ALL
 SELECT 'hidden_rows', s.name FROM shown AS s WHERE s.relkind IN ('r', 'p') AND row_security_active(s.oid)
  UNION ALL
@@ -23,9 +33,11 @@ SELECT 'unreadable', s.name
  UNION ALL
 SELECT w.kind, w.name FROM ({owners}) AS w
  UNION ALL
+SELECT m.kind, m.name FROM ({rights}) AS m
+ UNION ALL
 SELECT 'foreign_tables', s.name FROM shown AS s WHERE s.relkind = 'f'
  UNION ALL
-SELECT 'user_mappings', format('%s on %s', m.usename, m.srvname) FROM pg_user_mappings AS m
+SELECT 'user_mappings', format('%s on %s', m.role, m.server) FROM ({mappings}) AS m WHERE m.names IS NULL
  UNION ALL
 SELECT 'bypassing_roles', y.rolname FROM ({bypassing}) AS y
  UNION ALL
@@ -40,7 +52,7 @@ SELECT 'invalid_indexes', format('%s.%s', n.nspname, c.relname)
   FROM pg_index AS i
   JOIN pg_class AS c ON c.oid = i.indexrelid
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE NOT i.indisvalid AND i.indrelid IN (SELECT s.oid FROM shown AS s)
+ WHERE NOT i.indisvalid AND c.relkind = 'i' AND i.indrelid IN (SELECT s.oid FROM shown AS s)
  UNION ALL
 SELECT DISTINCT CASE WHEN x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'USAGE')
                      THEN 'write_grant_chains' ELSE 'grant_chains' END,

@@ -45,7 +45,10 @@ SELECT 'trigger',
        concat_ws(' ', pg_get_triggerdef(t.oid), 'ENABLED ' || t.tgenabled::text)
   FROM pg_trigger AS t
   JOIN shown AS s ON s.oid = t.tgrelid
- WHERE NOT t.tgisinternal
+  -- A partition's copies of its parent's count where they are enabled otherwise; below 15 they are internal.
+  LEFT JOIN pg_trigger AS above ON above.oid = (to_jsonb(t) ->> 'tgparentid')::oid
+ WHERE (NOT t.tgisinternal AND above.oid IS NULL)
+    OR (above.tgenabled <> t.tgenabled AND NOT above.tgisinternal)
  UNION ALL
 SELECT 'rule',
        format('%s.%I', s.name, r.rulename),

@@ -1,4 +1,4 @@
--- Views, functions, types, sequences and the like as text; schemas, operator classes and some others by name alone.
+-- Views, functions, types, sequences, operators, text search, foreign servers and the like as text; schemas by name alone.
 SELECT CASE c.relkind WHEN 'm' THEN 'materialised view' ELSE 'view' END AS kind,
        format('%I.%I', n.nspname, c.relname) AS name,
        pg_get_viewdef(c.oid) AS definition
@@ -51,6 +51,10 @@ SELECT r.kind, r.name, r.definition
 SELECT 'type',
        format('%I.%I', n.nspname, t.typname),
        concat_ws(' ', t.typtype,
+           CASE WHEN t.typtype = 'b'
+                THEN format('%s %s %s %s %s %s %s %s', t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory,
+                            t.typispreferred, t.typdelim, concat_ws(' ', t.typinput, t.typoutput, t.typreceive, t.typsend,
+                            t.typmodin, t.typmodout, t.typanalyze, format_type(nullif(t.typelem, 0), NULL))) END,
            (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
               FROM pg_enum AS e WHERE e.enumtypid = t.oid),
            CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
@@ -92,7 +96,10 @@ SELECT 'sequence',
    AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  UNION ALL
-SELECT i.type, i.identity, o.definition
+-- Up to 15, a transform was 'for type on language name'.
+SELECT i.type,
+       CASE WHEN i.type = 'transform' THEN replace(i.identity, ' on language ', ' language ') ELSE i.identity END,
+       o.definition
   FROM (SELECT 'pg_namespace'::regclass AS class, oid, oid AS schema, '' AS definition FROM pg_namespace
                -- Every database has it, and one whose owner made it anew has it with another number.
                WHERE nspname <> 'public'
@@ -102,24 +109,87 @@ SELECT i.type, i.identity, o.definition
                          'NEGATOR ' || nullif(oprnegate, 0)::regoperator::text, CASE WHEN oprcanmerge THEN 'MERGES' END,
                          CASE WHEN oprcanhash THEN 'HASHES' END)
           FROM pg_operator
-         UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace, '' FROM pg_opclass
-         UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace, '' FROM pg_opfamily
-         UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace, '' FROM pg_collation
-         UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace, '' FROM pg_conversion
+         UNION ALL
+        SELECT 'pg_opclass'::regclass, c.oid, c.opcnamespace,
+               concat_ws(' ', 'FOR', format_type(c.opcintype, NULL), 'FAMILY',
+                         (SELECT y.identity FROM pg_identify_object('pg_opfamily'::regclass, c.opcfamily, 0) AS y),
+                         CASE WHEN c.opcdefault THEN 'DEFAULT' END,
+                         'STORAGE ' || format_type(nullif(c.opckeytype, 0), NULL))
+          FROM pg_opclass AS c
+         UNION ALL
+        SELECT 'pg_opfamily'::regclass, f.oid, f.opfnamespace,
+               (SELECT string_agg(m.member, ', ' ORDER BY m.member COLLATE "C")
+                  FROM (SELECT format('OPERATOR %s %s %s%s', p.amopstrategy, p.amopopr::regoperator, p.amoppurpose,
+                                      (SELECT ' ' || y.identity
+                                         FROM pg_identify_object('pg_opfamily'::regclass, p.amopsortfamily, 0) AS y
+                                        WHERE p.amopsortfamily <> 0))
+                          FROM pg_amop AS p WHERE p.amopfamily = f.oid
+                         UNION ALL
+                        SELECT format('FUNCTION %s (%s, %s) %s', p.amprocnum, format_type(p.amproclefttype, NULL),
+                                      format_type(p.amprocrighttype, NULL), p.amproc::regprocedure)
+                          FROM pg_amproc AS p WHERE p.amprocfamily = f.oid) AS m (member))
+          FROM pg_opfamily AS f
+         UNION ALL
+        -- The locale of ICU stood in collcollate up to 14, in colliculocale up to 16, in colllocale since.
+        SELECT 'pg_collation'::regclass, l.oid, l.collnamespace,
+               concat_ws(' ', 'PROVIDER', l.collprovider,
+                         CASE WHEN l.collprovider = 'c' THEN format('%s %s', l.collcollate, l.collctype)
+                              ELSE coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale',
+                                            l.collcollate) END,
+                         'RULES ' || (to_jsonb(l) ->> 'collicurules'),
+                         CASE WHEN NOT l.collisdeterministic THEN 'NOT DETERMINISTIC' END)
+          FROM pg_collation AS l
+         UNION ALL
+        SELECT 'pg_conversion'::regclass, v.oid, v.connamespace,
+               concat_ws(' ', pg_encoding_to_char(v.conforencoding), 'TO', pg_encoding_to_char(v.contoencoding),
+                         v.conproc::regproc, CASE WHEN v.condefault THEN 'DEFAULT' END)
+          FROM pg_conversion AS v
          UNION ALL
         SELECT 'pg_ts_config'::regclass, c.oid, c.cfgnamespace,
-               (SELECT string_agg(format('%s %s', m.maptokentype, m.mapdict::regdictionary), ', '
-                                  ORDER BY m.maptokentype, m.mapseqno)
-                  FROM pg_ts_config_map AS m WHERE m.mapcfg = c.oid)
+               concat_ws(' ', 'PARSER',
+                         (SELECT y.identity FROM pg_identify_object('pg_ts_parser'::regclass, c.cfgparser, 0) AS y),
+                         (SELECT string_agg(format('%s %s', m.maptokentype, m.mapdict::regdictionary), ', '
+                                            ORDER BY m.maptokentype, m.mapseqno)
+                            FROM pg_ts_config_map AS m WHERE m.mapcfg = c.oid))
           FROM pg_ts_config AS c
          UNION ALL
-        SELECT 'pg_ts_dict'::regclass, d.oid, d.dictnamespace, concat_ws(' ', t.tmplname, d.dictinitoption)
-          FROM pg_ts_dict AS d JOIN pg_ts_template AS t ON t.oid = d.dicttemplate
+        SELECT 'pg_ts_dict'::regclass, d.oid, d.dictnamespace, concat_ws(' ', y.identity, d.dictinitoption)
+          FROM pg_ts_dict AS d
+         CROSS JOIN LATERAL pg_identify_object('pg_ts_template'::regclass, d.dicttemplate, 0) AS y
+         UNION ALL
+        SELECT 'pg_ts_parser'::regclass, oid, prsnamespace,
+               concat_ws(' ', prsstart, prstoken, prsend, prsheadline, prslextype)
+          FROM pg_ts_parser
+         UNION ALL
+        SELECT 'pg_ts_template'::regclass, oid, tmplnamespace, concat_ws(' ', tmplinit, tmpllexize) FROM pg_ts_template
          UNION ALL
         SELECT 'pg_cast'::regclass, oid, NULL,
                concat_ws(' ', castcontext, castmethod, nullif(castfunc, 0)::regprocedure)
           FROM pg_cast
-         UNION ALL SELECT 'pg_foreign_server'::regclass, oid, NULL, '' FROM pg_foreign_server) AS o
+         UNION ALL
+        SELECT 'pg_transform'::regclass, oid, NULL,
+               concat_ws(' ', 'FROM', nullif(trffromsql::oid, 0)::regprocedure, 'TO', nullif(trftosql::oid, 0)::regprocedure)
+          FROM pg_transform
+         UNION ALL
+        SELECT 'pg_language'::regclass, oid, NULL,
+               concat_ws(' ', CASE WHEN lanpltrusted THEN 'TRUSTED' END, nullif(lanplcallfoid, 0)::regprocedure,
+                         nullif(laninline, 0)::regprocedure, nullif(lanvalidator, 0)::regprocedure)
+          FROM pg_language
+         UNION ALL
+        SELECT 'pg_am'::regclass, oid, NULL, concat_ws(' ', amtype, amhandler) FROM pg_am
+         UNION ALL
+        SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, NULL,
+               concat_ws(' ', nullif(w.fdwhandler, 0)::regprocedure, nullif(w.fdwvalidator, 0)::regprocedure,
+                         (SELECT 'OPTIONS ' || string_agg({option}, ', ' ORDER BY o.entry)
+                            FROM unnest(w.fdwoptions) AS o (entry)))
+          FROM pg_foreign_data_wrapper AS w
+         UNION ALL
+        SELECT 'pg_foreign_server'::regclass, v.oid, NULL,
+               concat_ws(' ', 'WRAPPER', quote_ident(w.fdwname), 'TYPE ' || v.srvtype, 'VERSION ' || v.srvversion,
+                         (SELECT 'OPTIONS ' || string_agg({option}, ', ' ORDER BY o.entry)
+                            FROM unnest(v.srvoptions) AS o (entry)))
+          FROM pg_foreign_server AS v
+          JOIN pg_foreign_data_wrapper AS w ON w.oid = v.srvfdw) AS o
  CROSS JOIN LATERAL pg_identify_object(o.class, o.oid, 0) AS i
  -- Below 16384 are the objects that initdb made.
  WHERE o.oid >= 16384

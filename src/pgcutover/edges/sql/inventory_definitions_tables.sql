@@ -27,7 +27,9 @@ WITH shown AS (
                       -- "Not set" is -1 below 17 and NULL from 17 on.
                       CASE WHEN a.attstattarget >= 0 THEN 'STATISTICS ' || a.attstattarget END,
                       (SELECT 'OPTIONS ' || string_agg(o.entry, ', ' ORDER BY o.entry)
-                         FROM unnest(a.attoptions) AS o (entry) WHERE o.entry NOT LIKE 'pg_attver=%')),
+                         FROM unnest(a.attoptions) AS o (entry) WHERE o.entry NOT LIKE 'pg_attver=%'),
+                      (SELECT 'FOREIGN OPTIONS ' || string_agg({option}, ', ' ORDER BY o.entry)
+                         FROM unnest(a.attfdwoptions) AS o (entry))),
                       E'\n' ORDER BY CASE WHEN h.there THEN a.attname END COLLATE "C", a.attnum) AS lines
       FROM shown AS s
       JOIN pg_attribute AS a ON a.attrelid = s.oid
@@ -50,6 +52,10 @@ SELECT CASE s.relkind WHEN 'v' THEN 'view columns' WHEN 'm' THEN 'view columns' 
                CASE WHEN s.relreplident NOT IN ('d', 'n') OR (s.relreplident = 'n' AND s.relkind IN ('r', 'p'))
                     THEN 'REPLICA IDENTITY ' || s.relreplident::text END,
                CASE WHEN m.amname <> 'heap' THEN 'USING ' || m.amname END,
+               (SELECT concat_ws(' ', 'SERVER', quote_ident(v.srvname),
+                                 (SELECT 'OPTIONS ' || string_agg({option}, ', ' ORDER BY o.entry)
+                                    FROM unnest(ft.ftoptions) AS o (entry)))
+                  FROM pg_foreign_table AS ft JOIN pg_foreign_server AS v ON v.oid = ft.ftserver WHERE ft.ftrelid = s.oid),
                (SELECT 'OF ' || format_type(s.reloftype, NULL) WHERE s.reloftype <> 0),
                (SELECT 'WITH ' || string_agg(o.entry, ', ' ORDER BY o.entry) FROM unnest(s.reloptions) AS o (entry)),
                (SELECT 'TOAST WITH ' || string_agg(o.entry, ', ' ORDER BY o.entry)

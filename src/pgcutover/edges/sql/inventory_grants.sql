@@ -45,6 +45,16 @@ WITH held AS (
        AND NOT EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
      UNION ALL
+    SELECT 'server', '', format('%I', s.srvname), '', s.srvowner, s.srvacl, acldefault('S', s.srvowner)
+      FROM pg_foreign_server AS s
+     WHERE s.srvacl IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pg_depend AS d
+                        WHERE d.classid = 'pg_foreign_server'::regclass AND d.objid = s.oid AND d.deptype = 'e')
+     UNION ALL
+    SELECT 'large object', '', l.oid::text, '', l.lomowner, l.lomacl, acldefault('L', l.lomowner)
+      FROM pg_largeobject_metadata AS l
+     WHERE l.lomacl IS NOT NULL
+     UNION ALL
     SELECT 'default', coalesce(n.nspname, ''),
            CASE f.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
                                 WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END, '',

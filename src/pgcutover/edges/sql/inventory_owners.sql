@@ -19,7 +19,7 @@ SELECT CASE WHEN f.prosecdef OR r.rolcanlogin OR EXISTS (
                      'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass,
                      'pg_collation'::regclass, 'pg_conversion'::regclass, 'pg_ts_config'::regclass,
                      'pg_ts_dict'::regclass, 'pg_statistic_ext'::regclass, 'pg_foreign_server'::regclass,
-                     'pg_foreign_data_wrapper'::regclass, 'pg_language'::regclass)
+                     'pg_foreign_data_wrapper'::regclass, 'pg_language'::regclass, 'pg_largeobject'::regclass)
    AND (i.schema IS NULL OR to_regnamespace(i.schema) IN ({schemas}))
    AND NOT (d.classid = 'pg_namespace'::regclass
             AND (d.objid NOT IN ({schemas}) OR i.name IN ('public', 'heroku_ext')))

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgcutover.app.comparison import Comparison
 from pgcutover.faces.figures import NONE, count, duration, moment
 from pgcutover.faces.render.parts import aligned, facts, heading, line, lines, row, state, table
 from pgcutover.faces.wording import (
@@ -23,7 +22,6 @@ from pgcutover.faces.wording import (
 from pgcutover.steps.history import RunSummary, StepSummary, TableProof
 
 Cells = tuple[str | Text, ...]
-COMPARISON_STYLES = {0: "green", 1: "yellow"}
 VERDICT_STYLES = {True: "green", False: "bold red", None: "bold yellow"}
 
 
@@ -46,23 +44,6 @@ def closing(summary: RunSummary) -> RenderableType:
     if summary.people:
         parts += [Text(), heading("Who"), lines(summary.people)]
     return Group(*parts, *_next(summary))
-
-
-def comparison(found: Comparison) -> RenderableType:
-    """The verdict of `verify`, then what differs, then everything that was compared."""
-    style = COMPARISON_STYLES.get(found.exit_code, "bold red")
-    verdict = Text.assemble((found.verdict.upper(), style), f": {found.says} (exit code {found.exit_code})")
-    parts: list[RenderableType] = [verdict]
-    for title, sentences in (
-        ("Definitions that differ", found.definitions),
-        ("Sequences that are behind", found.sequences_behind),
-        ("Warnings", found.warnings),
-    ):
-        if sentences:
-            parts += [Text(), heading(title), lines(sentences)]
-    if found.tables:
-        parts += [Text(), heading("Tables", proof_sentence(found.tables)), *_compared(found.tables)]
-    return Group(*parts)
 
 
 def _headline(summary: RunSummary) -> RenderableType:

@@ -161,6 +161,11 @@ def _credentials(router: APIRouter, platform: Platform) -> None:
                 return shape
         raise refusals.not_found("credential")
 
+    @router.post("/postgres/v0/databases/{database}/credentials/default/credentials_rotation")
+    def rotate(database: str) -> Json:
+        platform.attaching.rotate(_database(platform, database))
+        return {"message": "Rotating default."}
+
     @router.get("/postgres/v0/databases/{database}/config")
     def config(database: str) -> Json:
         found = _measured(_database(platform, database)).settings

@@ -6,7 +6,8 @@ PUT   /_lab/apps/{app}/processes/TYPE   {"command": "…"}: a line of the Procfi
 POST  /_lab/apps/{app}/scheduler        {"command": "…"}: what Heroku Scheduler does, a dyno scheduler.N
 PUT   /_lab/apps/{app}/buildpacks       {"buildpacks": ["heroku/pgbouncer", …]}
 POST  /_lab/faults                      {"kind": "hang_after", "path": "config-vars", …}, see `gate.Fault`
-DELETE /_lab/faults                     disarms those that have not struck
+GET   /_lab/faults                      those that have not struck
+DELETE /_lab/faults                     disarms them
 PUT   /_lab/rate-limit                  {"remaining": 0}
 PUT   /_lab/keys                        {"key": "…", "scope": "read"}, see `gate.TokenScope`
 GET   /_lab/assumptions                 what the lab assumes about Heroku
@@ -29,6 +30,8 @@ from pgcutover.lab.heroku.rules import ASSUMPTIONS
 class KnobChanges(Body):
     release_phase_fails: bool | None = None
     attach_runs_release_phase: bool | None = None
+    releases_hang: bool | None = None
+    stops_ignored: int | None = None
     refusal_status: int | None = None
     refusal_id: str | None = None
 
@@ -53,6 +56,7 @@ class NewFault(Body):
     seconds: float = 0.0
     status: int = 503
     id: str = "service_unavailable"
+    retry_after_s: int | None = None
 
 
 class RateLimitChange(Body):
@@ -136,6 +140,10 @@ def _everywhere(router: APIRouter, platform: Platform) -> None:
             raise refusals.invalid("times must be at least 1.")
         platform.faults.arm(Fault(**fault.model_dump()))
         return fault.model_dump()
+
+    @router.get("/faults")
+    def armed() -> list[dict[str, Any]]:
+        return [{**asdict(fault), "times": left} for fault, left in platform.faults.armed()]
 
     @router.delete("/faults")
     def disarm() -> dict[str, Any]:

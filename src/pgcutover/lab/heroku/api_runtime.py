@@ -16,6 +16,7 @@ from pgcutover.lab.heroku.bodies import Formation, NewDyno, NewLogSession, Rollb
 from pgcutover.lab.heroku.logs import DEFAULT_LINES, KEPT_LINES, Line, LogSession
 from pgcutover.lab.heroku.platform import Platform
 from pgcutover.lab.heroku.records import App, ProcessType, now
+from pgcutover.lab.heroku.releases import set_knobs
 
 Range = Annotated[str | None, Header(alias="range")]
 TAIL_POLL_S = 0.2
@@ -136,7 +137,8 @@ def _stopping(router: APIRouter, platform: Platform) -> None:
     @router.post("/apps/{app}/dynos/{dyno}/actions/stop", status_code=202)
     def stop(app: str, dyno: str) -> dict[str, Any]:
         found = dynos.get(name_of(app), dyno)
-        dynos.stop(found.app, found.name)
+        if not _ignored(platform, found.app):
+            dynos.stop(found.app, found.name)
         return {}
 
     @router.post("/apps/{app}/formations/{process_type}/actions/stop", status_code=202)
@@ -145,6 +147,15 @@ def _stopping(router: APIRouter, platform: Platform) -> None:
             if dyno.type == process_type:
                 dynos.stop(dyno.app, dyno.name)
         return {}
+
+
+def _ignored(platform: Platform, app: str) -> bool:
+    """Whether the lab was told that this stop has no effect."""
+    with platform.estate.lock:
+        left = platform.estate.apps[app].knobs.stops_ignored
+        if left:
+            set_knobs(platform.estate, app, stops_ignored=left - 1)
+    return left > 0
 
 
 def _releases(router: APIRouter, platform: Platform) -> None:

@@ -4,7 +4,11 @@ Each makes its release (https://devcenter.heroku.com/articles/managing-add-ons#u
 Decided and done under the estate's lock, so that two requests cannot both take away "not the last" attachment.
 """
 
+import secrets
+from dataclasses import replace
+
 from pgcutover.lab.heroku import refusals, rules
+from pgcutover.lab.heroku.measures import end_sessions, set_password
 from pgcutover.lab.heroku.records import POOLING, AddOn, App, Attachment, now
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.state import Estate
@@ -17,6 +21,9 @@ COLOURS = (
     "PUCE", "PURPLE", "RED", "ROSE", "SILVER", "TEAL", "VIOLET", "WHITE", "YELLOW",
 )
 # fmt: on
+
+ADDON_USER = "heroku-postgresql@addons.heroku.com"
+"""Whose releases those are that change a URL: https://devcenter.heroku.com/articles/app-webhooks-schema"""
 
 
 class Attaching:
@@ -57,6 +64,32 @@ class Attaching:
             app, addon = self._estate.apps[attachment.app], self._estate.addons[attachment.addon]
             rules.check_not_last_when_destroyed(attachment, addon, self._left_without(attachment), app)
             self._remove(attachment, app)
+
+    def rotate(self, addon: AddOn) -> None:
+        """A new password of the default credential: every attachment's variable changes, in one release an app.
+
+        Sessions are ended, as the command line warns: heroku/cli, commands/pg/credentials/rotate.
+        """
+        with self._estate.lock:
+            password = secrets.token_hex(16)
+            set_password(addon.server, password)
+            alike = [a for a in self._estate.addons.values() if addon.name in (a.name, a.following)]
+            apps: dict[str, list[str]] = {}
+            for other in alike:
+                changed = replace(other, server=replace(other.server, password=password))
+                self._estate.addons[other.name] = changed
+                for attachment in self._estate.attachments_of_addon(other.name):
+                    self._renew(attachment, apps)
+            for app, names in apps.items():
+                self._releases.make(app, f"Update {', '.join(names)} by heroku-postgresql", by=ADDON_USER)
+            self._estate.save()
+        end_sessions(addon.server)
+
+    def _renew(self, attachment: Attachment, apps: dict[str, list[str]]) -> None:
+        config, url = self._estate.configs[attachment.app], self._estate.url(attachment.addon, attachment.namespace)
+        if config.get(attachment.config_var) != url:
+            config[attachment.config_var] = url
+            apps.setdefault(attachment.app, []).append(attachment.name)
 
     def _replace(self, taken: Attachment, app: App, addon: AddOn, confirm: str | None) -> None:
         rules.check_replacement(taken, confirm, addon)

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pgcutover.lab.heroku import refusals
 
@@ -56,6 +56,12 @@ class FaultKind(StrEnum):
     """Waits, then does it."""
     HANG_AFTER = "hang_after"
     """Does it, then waits: the client may give up and never learn that it was done."""
+    HTML = "html"
+    """Answers with a page for people and the status, as something between does; nothing is done."""
+    DONE_STATUS = "done_status"
+    """Does it, and answers with the status all the same."""
+    DONE_CUT = "done_cut"
+    """Does it, and the connection ends in the middle of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,8 @@ class Fault:
     seconds: float = 0.0
     status: int = 503
     id: str = "service_unavailable"
+    retry_after_s: int | None = None
+    """Sent as Retry-After, with any of the kinds that answer with a status."""
 
     def matches(self, method: str, path: str) -> bool:
         return self.method in (None, method) and re.search(self.path, path) is not None
@@ -89,6 +97,11 @@ class Faults:
     def disarm(self) -> None:
         with self._lock:
             self._armed.clear()
+
+    def armed(self) -> tuple[tuple[Fault, int], ...]:
+        """Those that have not struck, each with how often it still will."""
+        with self._lock:
+            return tuple(self._armed)
 
     def take(self, method: str, path: str) -> Fault | None:
         with self._lock:
@@ -199,16 +212,49 @@ class Gate:
         return self._limit.take()
 
     async def _let_through(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
-        match fault:
-            case Fault(kind=FaultKind.STATUS):
-                answer = JSONResponse({"id": fault.id, "message": "made to fail by the lab"}, fault.status)
-                await answer(scope, receive, send)
-                return
-            case Fault(kind=FaultKind.HANG_BEFORE):
+        if fault is None:
+            await self._inner(scope, receive, send)
+            return
+        refusal = _refusal(fault)
+        match fault.kind:
+            case FaultKind.STATUS | FaultKind.HTML:
+                await refusal(scope, receive, send)
+            case FaultKind.DONE_STATUS:
+                await self._inner(scope, receive, _unheard)
+                await refusal(scope, receive, send)
+            case FaultKind.DONE_CUT:
+                await self._inner(scope, receive, _cut(send))
+            case FaultKind.HANG_BEFORE:
                 await asyncio.sleep(fault.seconds)
-            case Fault(kind=FaultKind.HANG_AFTER):
-                send = _late(send, fault.seconds)
-        await self._inner(scope, receive, send)
+                await self._inner(scope, receive, send)
+            case FaultKind.HANG_AFTER:
+                await self._inner(scope, receive, _late(send, fault.seconds))
+
+
+def _refusal(fault: Fault) -> Response:
+    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+    if fault.kind is FaultKind.HTML:
+        return HTMLResponse("<html><body><h1>Application error</h1></body></html>", fault.status, headers)
+    return JSONResponse({"id": fault.id, "message": "made to fail by the lab"}, fault.status, headers)
+
+
+async def _unheard(_: MutableMapping[str, Any]) -> None:
+    """An answer that nobody gets."""
+
+
+def _cut(send: Send) -> Send:
+    """Half of the answer's body; the server ends a connection on which less was sent than announced."""
+
+    async def cutting(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if "content-length" in headers:
+                headers["content-length"] = str(int(headers["content-length"]) + 1)
+            await send(message)
+        elif body := message.get("body", b""):
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+
+    return cutting
 
 
 def _labelled(send: Send, labels: Iterable[tuple[str, str]]) -> Send:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from pgcutover.lab.clusters import SUPERUSER
@@ -80,6 +81,14 @@ def end_sessions(server: HerokuServer) -> int:
             [[server.owner, *server.credentials]],
         ).fetchall()
     return len(ended)
+
+
+def set_password(server: HerokuServer, password: str) -> None:
+    """Of the default credential."""
+    with superuser(server) as session:
+        session.execute(
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(server.owner), sql.Literal(password))
+        )
 
 
 def machine() -> dict[str, float]:

@@ -41,6 +41,10 @@ class Knobs:
     """The next releases' command exits 1, whatever it is."""
     attach_runs_release_phase: bool = False
     """See ASSUMPTIONS H2."""
+    releases_hang: bool = False
+    """Releases stay pending for as long as this is turned on."""
+    stops_ignored: int = 0
+    """That many requests to stop a dyno are accepted, and nothing happens."""
     refusal_status: int = 422
     """See ASSUMPTIONS H1."""
     refusal_id: str = "invalid_params"
@@ -114,6 +118,8 @@ class Release:
     runs_command: bool
     config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Every config var as the dynos of this release see it."""
+    by: str | None = None
+    """The add-on that made it, as an account's address; None: the app's owner."""
     output: str | None = None
     """What the release command printed; None when none ran."""
 

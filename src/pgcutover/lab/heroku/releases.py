@@ -17,6 +17,7 @@ from pgcutover.lab.heroku.refusals import Refusal
 from pgcutover.lab.heroku.slots import OneOffSlot
 from pgcutover.lab.heroku.state import Estate
 
+HANG_LOOK_S = 0.2
 FAILING_COMMAND = "echo 'release command failed: the lab was told so' >&2; exit 1"
 
 
@@ -29,13 +30,12 @@ class Releases:
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
 
-    def make(self, app: str, description: str, *, runs_command: bool = True) -> Release:
+    def make(self, app: str, description: str, *, runs_command: bool = True, by: str | None = None) -> Release:
         """A pending release of the app as it is now; returns before anything of it happened."""
-        release = self._estate.add_release(app, description, runs_command=runs_command)
-        self._logs.write(app, "api", f"{description} by user {self._estate.user_email}", source="app")
-        self._logs.write(
-            app, "api", f"Release v{release.version} created by user {self._estate.user_email}", source="app"
-        )
+        release = self._estate.add_release(app, description, runs_command=runs_command, by=by)
+        user = by or self._estate.user_email
+        self._logs.write(app, "api", f"{description} by user {user}", source="app")
+        self._logs.write(app, "api", f"Release v{release.version} created by user {user}", source="app")
         self._queue(app).put(release)
         return release
 
@@ -72,10 +72,17 @@ class Releases:
             if self._closing.wait(self._pace.release_s()):
                 return
             try:
+                while self._hangs(release.app):
+                    if self._closing.wait(HANG_LOOK_S):
+                        return
                 self._carry_out(release)
             except Refusal:
                 # The lab was closed between the look and the start of the release dyno.
                 return
+
+    def _hangs(self, app: str) -> bool:
+        with self._estate.lock:
+            return self._estate.apps[app].knobs.releases_hang
 
     def _carry_out(self, release: Release) -> None:
         command = self._command(release)

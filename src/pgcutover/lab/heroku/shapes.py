@@ -217,9 +217,13 @@ def release(estate: Estate, release: Release, base_url: str) -> Json:
         "slug": {"id": of.slug_id},
         "status": release.status.value,
         "updated_at": moment(release.updated_at),
-        "user": {"email": estate.user_email, "id": estate.user_id},
+        "user": {"email": release.by, "id": fixed_id(release.by)} if release.by else _owner(estate),
         "version": release.version,
     }
+
+
+def _owner(estate: Estate) -> Json:
+    return {"email": estate.user_email, "id": estate.user_id}
 
 
 def log_session(session: LogSession, base_url: str) -> Json:

@@ -127,7 +127,7 @@ class Estate:
             password = server.credentials[user]
         return f"postgres://{quote(user)}:{quote(password)}@{server.host}:{port}/{quote(server.database)}"
 
-    def add_release(self, app: str, description: str, *, runs_command: bool) -> Release:
+    def add_release(self, app: str, description: str, *, runs_command: bool, by: str | None = None) -> Release:
         """A pending release with the app's config as it is at this moment."""
         with self.lock:
             version = max(self.releases[app], default=0) + 1
@@ -141,6 +141,7 @@ class Estate:
                 updated_at=now(),
                 runs_command=runs_command,
                 config=MappingProxyType(dict(self.configs[app])),
+                by=by,
             )
             self.releases[app][version] = release
             self.save()

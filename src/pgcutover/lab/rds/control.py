@@ -6,6 +6,8 @@
     POST /_lab/rds/instances/NAME/maintenance        carry out what waits for the maintenance window
     POST /_lab/rds/instances/NAME/crash              kill the server as a power cut would; it recovers and comes back
     POST /_lab/rds/instances/NAME/network/cut        reset every connection
+    POST /_lab/rds/instances/NAME/network/hang-up    close every connection politely
+    POST /_lab/rds/instances/NAME/network/slow       pass on {"bytes_per_s": n} and no more; null: as fast as it goes
     POST /_lab/rds/instances/NAME/network/stall      go silent
     POST /_lab/rds/instances/NAME/network/resume     speak again
     POST /_lab/rds/instances/NAME/network/refuse     take no new connections
@@ -102,6 +104,10 @@ def _meddle(relay: Relay, how: str, body: dict[str, Any]) -> bool:
             relay.cut()
         case "cut-after":
             relay.cut_after(int(body["bytes"]))
+        case "hang-up":
+            relay.hang_up()
+        case "slow":
+            relay.slow(body["bytes_per_s"])
         case "stall":
             relay.stall()
         case "resume":

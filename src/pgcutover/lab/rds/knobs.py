@@ -3,6 +3,8 @@
 Everything starts harmless. Counted knobs wear off by use. In `Site.lock` when read or turned.
 """
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from pgcutover.lab.rds.keys import Call, Fault
@@ -22,6 +24,19 @@ class Failure(BaseModel):
     times: int = Field(default=1, ge=1)
 
 
+class Loss(BaseModel):
+    """The next `times` calls of an action are carried out, and their answers lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: str
+    how: Literal["status", "html", "cut", "hang"]
+    """A 503 without a body, a page of HTML with 200, a connection that ends amid the answer, or `seconds` of silence
+    before that end."""
+    seconds: float = 0.0
+    times: int = Field(default=1, ge=1)
+
+
 class Knobs(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
@@ -32,6 +47,7 @@ class Knobs(BaseModel):
     parameter_group_quota: int = Field(default=50, ge=0)
     snapshot_quota: int = Field(default=100, ge=0)
     fail_next: list[Failure] = Field(default_factory=list)
+    lose_next: list[Loss] = Field(default_factory=list)
     throttle_calls: int = Field(default=0, ge=0)
     """That many calls of any kind are answered with Throttling."""
     html_500_calls: int = Field(default=0, ge=0)
@@ -57,6 +73,16 @@ class Knobs(BaseModel):
                 if failure.times == 0:
                     self.fail_next.remove(failure)
                 return Fault(code=failure.code, message=failure.message, status=failure.status)
+        return None
+
+    def loss(self, call: Call) -> Loss | None:
+        """How this call's answer gets lost."""
+        for loss in self.lose_next:
+            if loss.action == call.action:
+                loss.times -= 1
+                if loss.times == 0:
+                    self.lose_next.remove(loss)
+                return loss
         return None
 
     def take_ending(self) -> str | None:

@@ -9,6 +9,7 @@ import functools
 import io
 import logging
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any, cast
 from urllib.parse import parse_qs
@@ -23,6 +24,7 @@ from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.rds import control, keys
 from pgcutover.lab.rds.backend import Backend
 from pgcutover.lab.rds.keys import Call, Environ, Protocol, StartResponse
+from pgcutover.lab.rds.knobs import Loss
 from pgcutover.lab.rds.site import HOST, Site
 from pgcutover.lab.tls import CertificateAuthority
 
@@ -116,7 +118,27 @@ class Gate:
             fault = (keys.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
             if fault is not None:
                 return keys.answer(fault, call.protocol, start_response)
-            return cast(Iterable[bytes], self._moto(environ, start_response))
+            loss = self._site.knobs.loss(call)
+            if loss is None:
+                return cast(Iterable[bytes], self._moto(environ, start_response))
+            for _ in self._moto(environ, lambda *_: None):
+                pass
+        return lost(loss, start_response)
+
+
+def lost(loss: Loss, start_response: StartResponse) -> Iterable[bytes]:
+    """What comes in place of an answer."""
+    match loss.how:
+        case "status":
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return []
+        case "html":
+            start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(BROKEN)))])
+            return [BROKEN]
+    time.sleep(loss.seconds)
+    # More is announced than comes: the connection ends in between.
+    start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", "1000"), ("Connection", "close")])
+    return [b"<?xml"]
 
 
 def read(environ: Environ) -> Call | None:

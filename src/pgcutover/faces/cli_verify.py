@@ -1,0 +1,80 @@
+"""The options of `verify`, and how its databases are named.
+
+A URL on a command line is read by everybody on the machine (`ps`), so a password in it is warned about; environment
+variables, services and ~/.pgpass are not seen so.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pgcutover.app.comparison import Comparison, Looking, compare_databases
+from pgcutover.app.endpoints import endpoint
+from pgcutover.errors import UsageError
+from pgcutover.facts.names import Dsn
+
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="The database to compare with: a postgres:// URL or service=NAME.",
+        envvar="PGCUTOVER_SOURCE",
+        metavar="URL",
+        show_envvar=True,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(help="The database to compare.", envvar="PGCUTOVER_TARGET", metavar="URL", show_envvar=True),
+]
+ShowKeys = Annotated[bool, typer.Option("--show-keys", help="Print the keys of rows that differ; they are data.")]
+Limit = Annotated[
+    int, typer.Option(min=0, help="Name so many differing rows of each table; 0: do not look for rows.", metavar="N")
+]
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="Sessions on each side.", metavar="N")]
+
+AcceptUnverified = Annotated[
+    list[str] | None,
+    typer.Option(help="Switch although this table could not be verified; journalled.", metavar="TABLE=REASON"),
+]
+
+TELL_ALL = "a password on the command line can be seen by everybody on this machine: use PGCUTOVER_{}, or ~/.pgpass"
+
+
+def table_and_reason(text: str) -> tuple[str, str]:
+    """The halves of TABLE=REASON.
+
+    Raises:
+        UsageError: one of them is missing: nobody accepts anything without saying why.
+    """
+    table, _, reason = text.partition("=")
+    if not table.strip() or not reason.strip():
+        raise UsageError(f"{text!r} is not TABLE=REASON", hint="For example public.legacy=empty since 2019, checked.")
+    return table.strip(), reason.strip()
+
+
+def compared(
+    context: typer.Context,
+    source: str | None,
+    target: str | None,
+    looking: Looking,
+    *,
+    of_run: Callable[[Looking], Comparison],
+    err: Console,
+) -> Comparison:
+    """Compare what the options name, or the run's databases when they name none."""
+    if not source and not target:
+        return of_run(looking)
+    if not source or not target:
+        raise UsageError("give both --source and --target, or neither", hint="Neither: the run's databases.")
+    named = {name: endpoint(text) for name, text in (("source", source), ("target", target))}
+    for name, dsn in named.items():
+        _warn(context, name, dsn, err)
+    return compare_databases(named["source"], named["target"], looking)
+
+
+def _warn(context: typer.Context, name: str, dsn: Dsn, err: Console) -> None:
+    origin = context.get_parameter_source(name)
+    if dsn.password and origin is not None and origin.name == "COMMANDLINE":
+        err.print(f"warning: {TELL_ALL.format(name.upper())}", markup=False)

@@ -1,0 +1,3 @@
+-- What the servers of the wheel bring, and Debian's does not.
+CREATE SCHEMA ext AUTHORIZATION {owner};
+CREATE EXTENSION vector SCHEMA ext;

@@ -1,0 +1,148 @@
+"""What cannot be verified is never called equal; what is read is of one moment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import psycopg
+import pytest
+
+from fenced_database import Fenced, fenced_database
+from pgcutover.edges.content import ContentProof
+from pgcutover.edges.digests import compare, compare_moments
+from pgcutover.edges.moment import BEGIN, Moment, at_one_moment
+from pgcutover.edges.relations import after, before
+from pgcutover.facts.names import TableName
+from pgcutover.facts.proof import ComparisonUnit
+from pgcutover.lab.clusters import Cluster
+from pgcutover.planning.units import comparison_units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    old: Fenced
+    new: Fenced
+
+    def both(self, statements: str) -> None:
+        for database in (self.old, self.new):
+            owner(database, statements)
+
+    @property
+    def proof(self) -> ContentProof:
+        return ContentProof(self.old.server, self.new.target, jobs=2)
+
+    def unit(self, table: str) -> ComparisonUnit:
+        units = comparison_units(before(self.old.server).inventory, before(self.new.target).inventory)
+        return next(u for u in units if u.table.name == table)
+
+
+def owner(database: Fenced, statements: str) -> None:
+    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
+        session.execute(statements)
+
+
+@pytest.fixture
+def pair(cluster16: Cluster, cluster18: Cluster) -> Iterator[Pair]:
+    with fenced_database(cluster16, filled=False) as old, fenced_database(cluster18, filled=False) as new:
+        yield Pair(old=old, new=new)
+
+
+def test_t07_a_table_truncated_while_it_is_read_is_not_equal(pair: Pair) -> None:
+    """Under an exported snapshot it reads as empty on both sides; its file, looked at afresh, tells (T7)."""
+    pair.both("CREATE TABLE gone (id integer PRIMARY KEY); CREATE TABLE kept (id integer); INSERT INTO gone VALUES (1)")
+    seen = before(pair.old.server)
+    unit = pair.unit("gone")
+    with at_one_moment(pair.old.server) as source, at_one_moment(pair.new.target) as target:
+        pair.both("TRUNCATE gone")
+        (found,) = compare_moments(source, target, [unit], jobs=1)
+    assert (True, 0) == (found.equal, found.source and found.source.rows)
+    looked = after(pair.old.server, seen)
+    assert {TableName(schema="public", name="gone")} == set(looked.moved)
+    assert () == looked.doubts
+
+
+def test_definitions_that_change_meanwhile_are_a_doubt(pair: Pair) -> None:
+    """A column that came while rows were read was not compared."""
+    pair.both("CREATE TABLE t (id integer)")
+    seen = before(pair.new.target)
+    owner(pair.new, "ALTER TABLE t ADD more integer")
+    assert ("definitions on the target changed while it was read",) == after(pair.new.target, seen).doubts
+
+
+def test_what_may_not_be_read_could_not_be_verified(pair: Pair) -> None:
+    """A table and a sequence of somebody else's, refused on both sides alike: named, and not the same."""
+    for database in (pair.old, pair.new):
+        database.run("CREATE TABLE public.shut (id integer); CREATE SEQUENCE public.hidden")
+    proof = pair.proof.compare()
+    assert ["public.shut"] == [str(c.unit) for c in proof.unchecked]
+    assert "permission denied" in proof.unchecked[0].error
+    expected = [f"sequence public.hidden: its value on the {side} may not be read" for side in ("source", "target")]
+    assert expected == sorted(proof.unchecked_others)
+    assert not proof.same
+
+
+def test_a_moment_does_not_see_what_was_committed_later(pair: Pair) -> None:
+    """Every session of a comparison sees the rows that were there when it began; also where only one can."""
+    pair.both("CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)")
+    unit = pair.unit("t")
+    with at_one_moment(pair.old.server) as source, pair.new.target.session("alone") as alone:
+        alone.execute(BEGIN)
+        alone.execute("SELECT count(*) FROM pg_class")
+        target = Moment(pair.new.target, alone, "", "no")
+        pair.both("DELETE FROM t WHERE id > 50")
+        assert 1 == target.sessions(4)
+        (then,) = compare_moments(source, target, [unit], jobs=4)
+    assert (100, True) == (then.source and then.source.rows, then.equal)
+    (now,) = compare(pair.old.server, pair.new.target, [unit], jobs=4)
+    assert (50, True) == (now.source and now.source.rows, now.equal)
+
+
+def test_materialised_views_are_compared(pair: Pair) -> None:
+    """Other rows are a refresh at another time, which is told; one that holds none at all is a difference."""
+    pair.both(
+        "CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1);"
+        "CREATE MATERIALIZED VIEW m AS SELECT * FROM t; CREATE MATERIALIZED VIEW n AS SELECT * FROM t WITH NO DATA"
+    )
+    proof = pair.proof.compare()
+    assert {"public.m", "public.n", "public.t"} == {str(c.unit) for c in proof.tables if c.equal}
+    pair.both("INSERT INTO t VALUES (2)")
+    owner(pair.new, "REFRESH MATERIALIZED VIEW m; REFRESH MATERIALIZED VIEW n")
+    proof = pair.proof.compare()
+    assert ["public.m"] == [str(c.unit) for c in proof.refreshed]
+    assert ["public.n"] == [str(c.unit) for c in proof.different]
+
+
+def test_servers_of_different_encodings_agree_on_text(pair: Pair, cluster18: Cluster) -> None:
+    """A LATIN1 database and a UTF8 one that hold the same letters are the same; one other letter is found."""
+    name = f"latin_{pair.new.owner.database}"
+    with cluster18.superuser() as session:
+        session.execute(
+            f"CREATE DATABASE {name} OWNER {pair.new.owner.user} ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'"
+        )
+    try:
+        latin = replace(pair.new, owner=replace(pair.new.owner, database=name))
+        owner(pair.old, "CREATE TABLE t (id text PRIMARY KEY, v text); INSERT INTO t VALUES ('ä', 'Grüße')")
+        owner(latin, "CREATE TABLE t (id text PRIMARY KEY, v text); INSERT INTO t VALUES ('ä', 'Grüße')")
+        proof = ContentProof(pair.old.server, latin.target)
+        assert [True] == [c.equal for c in proof.compare().tables]
+        owner(latin, "UPDATE t SET v = 'Grüsse'")
+        found = proof.compare(limit=3)
+        assert [("different", (("id", "ä"),), ("v",))] == [
+            (row.kind, row.key, row.columns) for row in found.differences[0].first
+        ]
+    finally:
+        with cluster18.superuser() as session:
+            session.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.full
+def test_t11_large_values_are_hashed_by_column(pair: Pair) -> None:
+    """A row of more than 100 MB is not spelled in one piece, and one byte in it is still found (T11)."""
+    pair.both(
+        "CREATE TABLE huge (id integer PRIMARY KEY, v text, b bytea);"
+        "INSERT INTO huge SELECT 1, repeat('x', 120000000), '\\x00' UNION ALL SELECT 2, 'small', NULL"
+    )
+    unit = pair.unit("huge")
+    assert ("v", "b") == unit.large_columns
+    assert [True] == [c.equal for c in compare(pair.old.server, pair.new.target, [unit], jobs=1)]
+    owner(pair.new, "UPDATE huge SET v = overlay(v placing 'y' from 110000000) WHERE id = 1")
+    assert [False] == [c.equal for c in compare(pair.old.server, pair.new.target, [unit], jobs=1)]
