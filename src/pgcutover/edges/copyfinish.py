@@ -10,7 +10,7 @@ from psycopg import errors, sql
 
 from pgcutover.edges.copysource import read_user_mappings
 from pgcutover.edges.copytarget import CopyTarget
-from pgcutover.edges.postgres import Connection, query
+from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.errors import TargetError
 from pgcutover.facts.inventory import Sequence, Setting
 from pgcutover.facts.names import Secret
@@ -115,17 +115,30 @@ class CopyFinish:
             return frozenset((s, t, n) for s, t, n in session.execute(query("copy_policies_there")))
 
     def set_settings(self, settings: Iterable[Setting]) -> tuple[tuple[Setting, str], ...]:
-        """Set them for later sessions; those that the target refuses come back, with what it said."""
+        """Set them for later sessions; those that the target refuses come back, with what it said.
+
+        What the application's role may not set, another role's for one, the master tries.
+        """
         refused = []
+        master = self.target.master
         for setting in settings:
-            # A transaction each: a setting is in force in ours until its end.
-            with self.target.claimed("settings") as session:
-                try:
-                    with session.transaction():
-                        _set(session, setting)
-                except REFUSALS as cause:
-                    refused.append((setting, str(cause.diag.message_primary)))
+            said = self._refusal(setting, None)
+            if said and master is not None:
+                said = self._refusal(setting, master())
+            if said:
+                refused.append((setting, said))
         return tuple(refused)
+
+    def _refusal(self, setting: Setting, server: Server | None) -> str:
+        """Set it; why the target refuses it, '' when it does not."""
+        # A transaction each: a setting is in force in ours until its end.
+        with self.target.claimed("settings", server=server) as session:
+            try:
+                with session.transaction():
+                    _set(session, setting)
+            except REFUSALS as cause:
+                return str(cause.diag.message_primary)
+        return ""
 
 
 def _policy(policy: Policy) -> Iterator[sql.Composed]:
