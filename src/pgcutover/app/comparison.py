@@ -162,7 +162,7 @@ def _judged(proof: Proof, *, lifted: bool, looking: Looking) -> Comparison:
         verdict=verdict.name.lower().replace("_", " "),
         exit_code=verdict,
         says=says,
-        tables=tuple(_table(t, rows.get(t.unit), tell) for t in proof.tables),
+        tables=tuple(_table(t, rows.get(t.unit), tell) for t in proof.tables if t not in proof.refreshed),
         definitions=decisive,
         sequences_behind=proof.sequences_behind,
         unchecked=unchecked,

@@ -118,7 +118,9 @@ def _evidence(proof: Proof) -> dict[str, Json]:
                 "equal": None if c.error else c.equal,
             }
             for c in proof.tables
+            if c not in proof.refreshed
         ],
+        "refreshed": [str(c.unit) for c in proof.refreshed],
         "hashes": {str(c.unit): c.source.hash128 for c in proof.tables if c.source},
         "definitions": [str(d) for d in proof.definitions],
         "sequences_behind": [*proof.sequences_behind],

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from local_heroku import Heroku, wait_for
+from local_heroku import ACCEPT_SDK, Heroku, wait_for
 
 from pgcutover.lab.processes import Process, recorded, send
 
@@ -153,3 +153,14 @@ def test_a_log_can_be_followed(running: Heroku) -> None:
         line = next(line for line in stream.iter_lines() if line.endswith(f"app[{name}]: now"))
     assert line.startswith("data: ")
     assert time.monotonic() - began < 10
+
+
+def test_a_stop_may_be_without_effect(running: Heroku) -> None:
+    """As many requests as told are accepted and do nothing; the next one stops the dyno."""
+    name = running.run("sleep 600")
+    running.api.patch("/_lab/apps/acme-api/knobs", json={"stops_ignored": 1})
+    path = f"/apps/acme-api/dynos/{name}/actions/stop"
+    assert 202 == running.api.post(path, headers={"Accept": ACCEPT_SDK}).status_code
+    assert name in running.dynos()
+    assert 202 == running.api.post(path, headers={"Accept": ACCEPT_SDK}).status_code
+    assert name not in running.dynos()

@@ -1,7 +1,14 @@
 """Releases take their time, run their command, and only those that succeed change what runs."""
 
+import time
+
 import httpx
-from local_heroku import Heroku, wait_for
+import psycopg
+import pytest
+from local_heroku import Heroku, Servers, wait_for
+
+from pgcutover.lab.heroku.attaching import ADDON_USER
+from pgcutover.lab.heroku.measures import set_password
 
 APP = "acme-api"
 
@@ -97,3 +104,37 @@ def test_rolling_back_brings_back_a_releases_config(running: Heroku) -> None:
     config = running.get(f"/apps/{APP}/config-vars")
     assert {"A", "SPARE_URL"}.isdisjoint(config)
     assert 200 == running.api.get(f"/apps/{APP}/addon-attachments/SPARE").status_code
+
+
+def test_a_release_hangs_for_as_long_as_told(running: Heroku) -> None:
+    """It stays pending, and ends when the knob is turned back."""
+    running.api.patch(f"/_lab/apps/{APP}/knobs", json={"releases_hang": True})
+    change(running, A="new")
+    time.sleep(1.5)
+    assert "pending" == running.newest()["status"]
+    running.api.patch(f"/_lab/apps/{APP}/knobs", json={"releases_hang": False})
+    assert "succeeded" == running.settled()["status"]
+
+
+def test_a_rotated_password_is_a_release_by_the_add_on(
+    running: Heroku, heroku_servers: Servers, request: pytest.FixtureRequest
+) -> None:
+    """Every variable of the database and of its follower changes, the old password is refused, sessions end."""
+    leader = heroku_servers.leader
+    request.addfinalizer(lambda: set_password(leader, leader.password))
+    before = running.get(f"/apps/{APP}/config-vars")
+    (addon,) = {a["addon"]["name"] for a in running.get(f"/apps/{APP}/addon-attachments") if a["name"] == "DATABASE"}
+    old = psycopg.connect(before["DATABASE_URL"], sslmode="require")
+    path = f"/postgres/v0/databases/{addon}/credentials/default/credentials_rotation"
+    assert running.api.post(path, json={}).is_success
+    with old, pytest.raises(psycopg.OperationalError):
+        old.execute("SELECT 1")
+    release, after = running.newest(), running.get(f"/apps/{APP}/config-vars")
+    assert ADDON_USER == release["user"]["email"]
+    assert "by heroku-postgresql" in release["description"]
+    changed = {name for name in before if before[name] != after[name]}
+    assert "DATABASE_URL" in changed
+    with psycopg.connect(after["DATABASE_URL"], sslmode="require") as session:
+        assert (1,) == session.execute("SELECT 1").fetchone()
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(before["DATABASE_URL"], sslmode="require")
