@@ -8,6 +8,8 @@ SELECT 'not_the_owner' AS kind, d.datname::text AS name
 SELECT 'no_schemas', d.datname
   FROM pg_database AS d
  WHERE d.datname = current_database() AND NOT has_database_privilege(d.oid, 'CREATE')
+   -- Where our schema is, none needs to be made; and a fence that stands took this right itself.
+   AND to_regnamespace('pgcutover') IS NULL
  UNION ALL
 SELECT 'others_sessions', r.name
   FROM ({roles}) AS r (name)
