@@ -14,19 +14,21 @@ class Shared:
     def __init__(self, make: Callable[[str], Lab]) -> None:
         self._make, self._number = make, 0
         self._lab: Lab | None = None
+        self._taken = False
 
     def take(self) -> Lab:
-        if self._lab is None:
+        # Never given back: whoever had it broke off amid a move.
+        if self._lab is None or self._taken:
             self._number += 1
             self._lab = self._make(f"shared-{self._number}")
             self._world = self._lab.world()
             self._config = (self._lab.directory / CONFIG).read_text()
-        self._seen = len(self._lab.history)
+        self._seen, self._taken = len(self._lab.history), True
         return self._lab
 
     def give_back(self) -> None:
         """Put back what a test changes as a matter of course; whatever else differs, nobody uses this lab again."""
-        lab, self._lab = self._lab, None
+        lab, self._lab, self._taken = self._lab, None, False
         if lab is None:
             return
         (lab.directory / CONFIG).write_text(self._config)

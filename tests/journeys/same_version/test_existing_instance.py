@@ -100,7 +100,8 @@ def test_an_existing_instance_is_left_as_it_was_found(lab: Lab) -> None:
 def test_a_failing_move_puts_the_owners_values_back(lab: Lab) -> None:
     """A move that goes back by itself before its parameters were put back leaves the owner's values as found."""
     before = theirs(lab)
-    lab.edit({"python -m pgcutover.lab.application smoke": "false"})
+    smoke = "python -m pgcutover.lab.application smoke"
+    lab.edit({f'"{smoke}"': '"false"'})
     lab.run("plan")
     with lab.running("migrate", "--yes") as run:
         run.begun("schema")
@@ -115,3 +116,4 @@ def test_a_failing_move_puts_the_owners_values_back(lab: Lab) -> None:
     assert "returned" == lab.json("status")["outcome"]
     assert before == theirs(lab)
     lab.nothing_lost()
+    lab.edit({'"false"': f'"{smoke}"'})
