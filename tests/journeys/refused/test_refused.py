@@ -190,7 +190,7 @@ def test_the_source_refuses_connections(lab: Lab) -> None:
 def test_the_source_refuses_tls(lab: Lab) -> None:
     """A server that speaks no TLS is not spoken to: the password never goes over the wire in clear."""
     with source_at(lab, lab.leader.port) as client:
-        assert "SSL" in refused(client, "plan", code=SOURCE)
+        assert "offers no TLS" in refused(client, "plan", code=SOURCE)
 
 
 # -- the tools -------------------------------------------------------------------------------------------------------
