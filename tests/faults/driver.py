@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 from program import STEPS, Where
 from psycopg import sql
-from shop import OWNER, READER, SHOP, Seen, look
+from shop import OWNER, READER, REFILL, SHOP, Seen, look
 
 from pgcutover import errors
 from pgcutover.facts.names import Dsn, Secret
@@ -383,6 +383,8 @@ class Stage:
     def databases(self) -> Iterator[str]:
         """A fresh source, a copy of the shop, and a fresh, empty target."""
         name = f"f{secrets.token_hex(5)}"
+        # A crash of the source in an earlier run emptied the unlogged table of the shop itself.
+        self.source.sql("shop", REFILL)
         self.source.sql("postgres", f"CREATE DATABASE {name} TEMPLATE shop OWNER {OWNER}")
         self.target.sql("postgres", f"CREATE DATABASE {name} OWNER {OWNER}")
         try:

@@ -92,6 +92,11 @@ RESET ROLE;
 ANALYZE;
 """
 
+REFILL = """
+INSERT INTO shop.cache SELECT i::text, md5(i::text) FROM generate_series(1, 2000) AS i
+ WHERE NOT EXISTS (SELECT FROM shop.cache)
+"""
+
 HOLDERS = """
 SELECT c.relname FROM pg_class AS c
  WHERE c.relnamespace = 'shop'::regnamespace

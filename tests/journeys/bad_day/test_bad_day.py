@@ -130,7 +130,7 @@ def test_a_production_plan_wants_two_people(day: Day) -> None:
     assert day.facts["open before the code"]
     confirmed = [line for line in day.json["moved"]["people"] if "confirmed the fence" in line]
     assert 1 == len(confirmed)
-    assert f"{OWNER} and {COLLEAGUE}" in confirmed[0]
+    assert f"{OWNER} (--yes) and {COLLEAGUE}" in confirmed[0]
 
 
 def test_a_cut_network_is_tried_again(day: Day) -> None:

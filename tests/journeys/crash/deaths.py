@@ -54,7 +54,7 @@ def readable_status(lab: Lab) -> str:
     """What status says of a dead process's run, which must not contradict the world; 0 are lost at any moment."""
     outcome: str = lab.json("status")["outcome"]
     assert outcome in UNDER_WAY
-    found = lab.check()
+    found = lab.verdict()
     assert (0, 0) == (found["lost"], found["doubled"]), found
     app = found["apps"][APP]
     if outcome in UNTOUCHED:
