@@ -261,6 +261,9 @@ def test_the_instance_name_is_taken(lab: Lab) -> None:
             assert f'existing = "{APP}"' in said
         finally:
             rds.delete_db_instance(DBInstanceIdentifier=APP, SkipFinalSnapshot=True)
+            rds.get_waiter("db_instance_deleted").wait(
+                DBInstanceIdentifier=APP, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            )
 
 
 def test_a_quota(lab: Lab) -> None:
