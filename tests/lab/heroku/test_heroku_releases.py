@@ -1,14 +1,17 @@
 """Releases take their time, run their command, and only those that succeed change what runs."""
 
 import time
+from typing import LiteralString
 
 import httpx
 import psycopg
 import pytest
 from local_heroku import Heroku, Servers, wait_for
+from psycopg import sql
 
 from pgcutover.lab.heroku.attaching import ADDON_USER
-from pgcutover.lab.heroku.measures import set_password
+from pgcutover.lab.heroku.measures import set_password, superuser
+from pgcutover.lab.layout import HerokuServer
 
 APP = "acme-api"
 
@@ -19,6 +22,12 @@ def release_command(heroku: Heroku, command: str) -> None:
 
 def change(heroku: Heroku, **changes: str | None) -> None:
     assert heroku.api.patch(f"/apps/{APP}/config-vars", json=changes).is_success
+
+
+def read_only(server: HerokuServer, change: LiteralString) -> None:
+    with superuser(server) as session:
+        session.execute("SET default_transaction_read_only = off")
+        session.execute(sql.SQL("ALTER DATABASE {} {}").format(sql.Identifier(server.database), sql.SQL(change)))
 
 
 def output(release: dict[str, str]) -> str:
@@ -124,8 +133,13 @@ def test_a_release_hangs_for_as_long_as_told(running: Heroku) -> None:
 def test_a_rotated_password_is_a_release_by_the_add_on(
     running: Heroku, heroku_servers: Servers, request: pytest.FixtureRequest
 ) -> None:
-    """Every variable of the database and of its follower changes, the old password is refused, sessions end."""
+    """Every variable of the database and of its follower changes, the old password is refused, sessions end.
+
+    Also of a database whose owner has made sessions start read-only.
+    """
     leader = heroku_servers.leader
+    read_only(leader, "SET default_transaction_read_only = on")
+    request.addfinalizer(lambda: read_only(leader, "RESET default_transaction_read_only"))
     request.addfinalizer(lambda: set_password(leader, leader.password))
     before = running.get(f"/apps/{APP}/config-vars")
     (addon,) = {a["addon"]["name"] for a in running.get(f"/apps/{APP}/addon-attachments") if a["name"] == "DATABASE"}

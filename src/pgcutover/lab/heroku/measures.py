@@ -84,8 +84,9 @@ def end_sessions(server: HerokuServer) -> int:
 
 
 def set_password(server: HerokuServer, password: str) -> None:
-    """Of the default credential."""
+    """Of the default credential, also of a database whose sessions start read-only."""
     with superuser(server) as session:
+        session.execute("SET default_transaction_read_only = off")
         session.execute(
             sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(server.owner), sql.Literal(password))
         )
