@@ -24,7 +24,7 @@ CONFIG, FORMATION, ATTACH, APPS, DYNOS = "config-vars$", "/formation$", "addon-a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """What is armed before each command; `amid` is done to a migrate that runs, after `step` began."""
+    """What is armed before each command. `knobs` are turned for migrate alone, and `amid` happens in its `step`."""
 
     name: str
     heroku: tuple[dict[str, Any], ...] = ()
@@ -175,6 +175,8 @@ def moved_through(lab: Lab, trouble: Trouble) -> tuple[Told, ...]:
             told.append(_ended(run))
     assert 0 == told[-1].code, told[-1].said
     _arm(lab, trouble)
+    if trouble.knobs:
+        lab.knob(**trouble.knobs)
     for attempt in range(AGAIN):
         with lab.running(*STOP) as run:
             if not attempt and trouble.step and run.until(rf"(?m)^\S+ {trouble.step}( \(try \d+\))?: "):
@@ -188,8 +190,6 @@ def moved_through(lab: Lab, trouble: Trouble) -> tuple[Told, ...]:
 def _arm(lab: Lab, trouble: Trouble) -> None:
     if trouble.rds:
         lab.rds("knobs", trouble.rds)
-    if trouble.knobs:
-        lab.knob(**trouble.knobs)
     for each in trouble.heroku:
         lab.heroku("POST", "/_lab/faults", each)
 
