@@ -2,16 +2,24 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
-from pgcutover.edges.claim import Claim
+from pgcutover.edges.claim import QUIET_S, Claim
 from pgcutover.edges.fencing import HeldSource
 from pgcutover.edges.runrecord import cas_sql, drop_records, read_records
-from pgcutover.errors import FenceError, RunnerConflictError, UsageError
+from pgcutover.errors import FenceError, RunnerConflictError, TargetError, UsageError
 from pgcutover.lab.clusters import Cluster
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test but one has programs that are between two connections."""
+    monkeypatch.setattr("pgcutover.edges.claim.QUIET_S", 0.1)
 
 
 @pytest.fixture
@@ -95,6 +103,59 @@ def test_a_dead_runners_programs_end(source: Fenced, target: Fenced) -> None:
     orphan.close()
     with server.session("test") as session:
         assert (None,) == session.execute("SELECT to_regclass('public.half_restored')").fetchone()
+    claim.release()
+
+
+def test_a_dead_runners_programs_of_another_role_end(source: Fenced, target: Fenced) -> None:
+    """What the master restores is ended like what the application's role does, in a claimed transaction or not."""
+    first = acquire(source, target)
+    server = target.target
+    target.run(f'GRANT ALL ON SCHEMA pgcutover, public TO "{target.other.user}"')
+    target.run(f'GRANT SELECT, UPDATE ON pgcutover.run TO "{target.other.user}"')
+    orphans = [replace(server, dsn=target.other).connect(purpose) for purpose in ("restore", "comments")]
+    for orphan in orphans:
+        orphan.read_only = False
+        orphan.execute("BEGIN")
+    assert [(first.epoch,)] == orphans[1].execute(cas_sql("run-1", first.epoch)).fetchall()
+    first.release()
+    acquire(source, target).release()
+    for orphan in orphans:
+        with pytest.raises(psycopg.OperationalError):
+            orphan.execute("COMMIT")
+        orphan.close()
+
+
+def test_programs_that_could_not_be_ended_are_not_forgotten(
+    source: Fenced, target: Fenced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same claim, tried again, finds them again although the record says that it has the target."""
+    monkeypatch.setattr("pgcutover.edges.claim.STALE_TRANSACTIONS_END_S", 0.5)
+    target.run(f'REVOKE pg_signal_backend FROM "{target.owner.user}"')
+    with replace(target.target, dsn=target.other).session("restore"):
+        claim = acquire(source)
+        for _ in range(2):
+            with pytest.raises(TargetError, match=f"still at work: .*{target.other.user}") as caught:
+                claim.take_target(target.target)
+            assert f"GRANT pg_signal_backend TO {target.owner.user}" in caught.value.hint
+    claim.take_target(target.target)
+    claim.take_target(target.target)
+    claim.release()
+
+
+def test_a_program_between_two_connections_is_waited_for(
+    source: Fenced, target: Fenced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pg_restore leaves one session before it opens those of its workers, which may take a second to log in."""
+    monkeypatch.setattr("pgcutover.edges.claim.QUIET_S", QUIET_S)
+    acquire(source, target).release()
+    late: list[psycopg.Connection[Any]] = []
+    timer = threading.Timer(1, lambda: late.append(target.target.connect("restore")))
+    timer.start()
+    claim = acquire(source, target)
+    timer.join()
+    with pytest.raises(psycopg.OperationalError):
+        late[0].execute("SELECT 1")
+    late[0].close()
     claim.release()
 
 

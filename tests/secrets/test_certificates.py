@@ -201,6 +201,17 @@ def test_what_cannot_be_a_root_is_compared_only_and_the_connection_encrypted(
         assert session.pgconn.ssl_in_use
 
 
+@pytest.mark.parametrize(("kind", "told"), [(SELF_SIGNED, False), (LEAF_ONLY, True), (EXPIRED, True)])
+def test_who_accepts_a_certificate_is_told_when_connections_cannot_be_held_to_it(
+    dsn: Dsn, serve: Serve, tmp_path: Path, kind: str, told: bool
+) -> None:
+    """In the middle of a move there is no plan's advice to say so."""
+    relay = serve(certificates(kind, tmp_path, "new"))
+    with pytest.raises(StalePlanError) as caught:
+        trust(replace(dsn, port=relay.port), pinned="0" * 64, state=tmp_path / "state")
+    assert told == ("compared before each command only" in caught.value.hint)
+
+
 def test_what_the_url_says_about_tls_does_not_loosen_the_pin(dsn: Dsn, serve: Serve, tmp_path: Path) -> None:
     """sslmode, root and Kerberos of a config var are put aside."""
     relay = serve(certificates(SELF_SIGNED, tmp_path, "one"))

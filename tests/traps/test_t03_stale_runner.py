@@ -16,6 +16,12 @@ from pgcutover.lab.clusters import Cluster
 WRITE = "INSERT INTO public.rounds VALUES ('stale')"
 
 
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test has programs that are between two connections."""
+    monkeypatch.setattr("pgcutover.edges.claim.QUIET_S", 0.1)
+
+
 @pytest.fixture
 def source(cluster16: Cluster) -> Iterator[Fenced]:
     with fenced_database(cluster16, filled=False) as found:

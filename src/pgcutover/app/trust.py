@@ -18,6 +18,12 @@ from pgcutover.running.step import Json
 ACCEPTED = "certificate accepted"
 """Kind of the note that says which certificate a person accepted in the middle of a run."""
 
+NOT_ENFORCED = (
+    " Once accepted it is compared before each command only, and the connections that follow are encrypted but not "
+    "held to it: it is expired, or signed by an authority that the server does not show."
+)
+"""Said to whoever is about to accept such a certificate; the plan's advice says the same of the one it holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trusted:
@@ -36,7 +42,7 @@ def trust(dsn: Dsn, *, pinned: str, state: Path) -> Trusted:
     """
     anchor = look(dsn)
     if pinned and anchor.sha256 != pinned:
-        raise changed(dsn, pinned=pinned, found=anchor.sha256)
+        raise changed(dsn, pinned=pinned, anchor=anchor)
     if not anchor.enforced:
         return Trusted(dsn=dsn.with_options(sslmode="require", gssencmode="disable"), anchor=anchor)
     # Its name says which: another command that accepts another certificate must not change what this one trusts.
@@ -46,14 +52,15 @@ def trust(dsn: Dsn, *, pinned: str, state: Path) -> Trusted:
     return Trusted(dsn=dsn.with_options(sslmode=mode, sslrootcert=str(root), gssencmode="disable"), anchor=anchor)
 
 
-def changed(dsn: Dsn, *, pinned: str, found: str) -> StalePlanError:
+def changed(dsn: Dsn, *, pinned: str, anchor: Anchor) -> StalePlanError:
     """The refusal, with what to do: in the middle of a move nobody must be forced to go back by a failover."""
+    found = anchor.sha256
     return StalePlanError(
         f"source {dsn} presents another certificate than the plan knows: sha256 {found}, not {pinned}",
         hint="Expected after a failover, maintenance or a change of plan at Heroku (heroku data:maintenances, "
         "heroku pg:info): then accept it, before the move with pgcutover plan, from the fence on with "
         f"--accept-certificate {found} (for migrate, rollback and retire). If nothing of that kind happened, somebody "
-        "may stand in between.",
+        f"may stand in between.{'' if anchor.enforced else NOT_ENFORCED}",
     )
 
 

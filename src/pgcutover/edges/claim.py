@@ -21,8 +21,9 @@ from pgcutover.errors import RunnerConflictError, TargetError
 LOCK = sql.SQL("SELECT pg_try_advisory_lock(hashtextextended('pgcutover', 0))")
 STALE_TRANSACTIONS_END_S = 30
 RECORD_WAIT_MS = 2000
-QUIET_S = 0.3
-"""A program that is between two connections shows up again within this time."""
+QUIET_S = 2.0
+"""A program that is between two connections shows up again within this time: pg_restore leaves its first session before
+its workers open theirs, which from far away takes a second."""
 
 
 class Claim:
@@ -46,6 +47,8 @@ class Claim:
         self._holder = holder
         self._connection = connection
         self._backend = _backend(connection)
+        self._cleared: set[tuple[str, int, str]] = set()
+        """Targets on which no former runner's program is at work any more; the record is ours before that."""
 
     @classmethod
     def acquire(
@@ -93,12 +96,18 @@ class Claim:
         Raises:
             TargetError: a former runner's program is still at work there and cannot be ended.
         """
+        place = (target.dsn.host, target.dsn.port, target.dsn.database)
         with target.session("record") as connection:
             ensure_records(connection)
-            mine = [r for r in records_of(connection) if r.run_id == self.run_id]
+            records = records_of(connection)
+            mine = [r for r in records if r.run_id == self.run_id]
             if not mine or mine[0].epoch != self.epoch:
+                self._cleared.discard(place)
                 _take(connection, run_id=self.run_id, epoch=self.epoch, holder=self._holder)
-                _end_programs(connection, target)
+            if place not in self._cleared:
+                # Who never was here has no program here: one look is enough.
+                _end_programs(connection, target, quiet_s=QUIET_S if records else 0.0)
+                self._cleared.add(place)
 
     def still_ours(self) -> None:
         """Return when the move is still ours, the lock taken again if its session died.
@@ -182,19 +191,31 @@ def _take(connection: Connection, *, run_id: str, epoch: int, holder: str) -> No
         return
 
 
-def _end_programs(connection: Connection, target: Server) -> None:
+def _end_programs(connection: Connection, target: Server, *, quiet_s: float) -> None:
     """End what a dead runner left at work: its pg_restore builds on, and what it makes next would be in our way."""
     deadline = time.monotonic() + STALE_TRANSACTIONS_END_S
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < QUIET_S:
-        if one_value(connection.execute(query("copy_abandon"))):
-            quiet_since = time.monotonic()
-        if time.monotonic() > deadline:
-            raise TargetError(
-                f"target {target.dsn}: the pg_restore of a former runner is still at work",
-                hint="End its sessions (application_name pgcutover restore), then run the same command again.",
-            )
+    while True:
+        found = connection.execute(query("copy_abandon")).fetchone()
+        now = time.monotonic()
+        if found is not None and found[0]:
+            quiet_since = now
+            if now > deadline:
+                raise _still_at_work(target, beyond_reach=found[1])
+        elif now - quiet_since >= quiet_s:
+            return
         time.sleep(0.05)
+
+
+def _still_at_work(target: Server, *, beyond_reach: str) -> TargetError:
+    whose = f": sessions of {beyond_reach}, which {target.dsn.user} may not end" if beyond_reach else ""
+    grant = (
+        f" As the master, GRANT pg_signal_backend TO {target.dsn.user} lets pgcutover do it." if beyond_reach else ""
+    )
+    return TargetError(
+        f"target {target.dsn}: programs of a former runner are still at work{whose}",
+        hint="End them (application_name pgcutover restore or copy), then run the same command again." + grant,
+    )
 
 
 def _conflict(connection: Connection, source: Server) -> RunnerConflictError:

@@ -5,20 +5,21 @@ purpose is kept out by locks while `quiet` reads, and for good once it was `shut
 invariant: only `open` lets the application write.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import cast
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from pgcutover.edges.clients import end, end_all, read_clients
 from pgcutover.edges.fence_state import fenced_tables, one, read_only_setting, read_only_sql, shown, undo_statements
 from pgcutover.edges.fencing import lower_stored_fence
 from pgcutover.edges.holder import LockHolder
-from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.edges.privileges import read_privileges, revocations
+from pgcutover.edges.postgres import Connection, Server, query, said
+from pgcutover.edges.privileges import Privilege, read_privileges, revocation, together
 from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
 from pgcutover.errors import TargetError
 from pgcutover.facts.fence import Client, GateStatus
@@ -27,6 +28,9 @@ from pgcutover.running.step import Json
 
 PURPOSE = "gate"
 END_LIMIT_S = 30
+# A GRANT in a transaction that somebody leaves open would be waited for without end.
+REVOKE_WAIT_MS = 2500
+REVOKE_ONE_WAIT_MS = 250
 
 
 class Gate:
@@ -60,7 +64,8 @@ class Gate:
         """
         lower_stored_fence(self._server, self._claim)
         with self._server.session(PURPOSE) as control, writing(control, self._claim):
-            if _status(control).closed:
+            # Not by the setting: where the gate was shut, lowering has put that back already.
+            if _noted_closed(control):
                 row = control.execute(query("gate_open")).fetchone()
                 control.execute(read_only_sql(control, row[0] if row is not None else None))
 
@@ -88,6 +93,7 @@ class Gate:
         holder = LockHolder(self._server)
         try:
             with self._server.session(PURPOSE) as control:
+                self._shut_what_is_lent(control)
                 unlocked = _lock(control, holder)
             yield tuple(f"table {table} could not be locked while it was read" for table in unlocked)
         finally:
@@ -104,13 +110,33 @@ class Gate:
         """
         with self._server.session(PURPOSE) as control, writing(control, self._claim):
             privileges = read_privileges(control)
-            recorded: dict[str, Json] = {
-                "database": self._server.dsn.database,
-                "read_only": read_only_setting(control),
-                "privileges": [cast("Json", p.kept) for p in privileges],
-            }
-            control.execute(query("gate_shut"), [Jsonb(recorded), undo_statements(control, recorded)])
-            return tuple(left for statement in revocations(privileges) for left in _tried(control, statement))
+            self._record(control, privileges)
+            return _left(control, _take(control, privileges))
+
+    def _shut_what_is_lent(self, control: Connection) -> None:
+        """Take first, and commit, what is held on tables that the locks' session must lend itself a right on.
+
+        Later a revocation would wait for that session, which waits for us.
+        """
+        lent = {t for t, ours, lockable in fenced_tables(control) if ours and not lockable}
+        privileges = read_privileges(control)
+        first = [p for p in privileges if p.object_kind == "table" and TableName(schema=p.schema, name=p.name) in lent]
+        if first:
+            with writing(control, self._claim):
+                self._record(control, privileges)
+                _take(control, first)
+
+    def _record(self, control: Connection, privileges: Collection[Privilege]) -> None:
+        """What to put back: of the default, what it was before the gate closed."""
+        before = read_only_setting(control)
+        if _noted_closed(control):
+            before = one(control, "SELECT setting_before FROM pgcutover.gate")
+        recorded: dict[str, Json] = {
+            "database": self._server.dsn.database,
+            "read_only": before,
+            "privileges": [cast("Json", p.kept) for p in privileges],
+        }
+        control.execute(query("gate_shut"), [Jsonb(recorded), undo_statements(control, recorded)])
 
     def _end_older(self, control: Connection) -> None:
         moment = one(control, "SELECT clock_timestamp()")
@@ -124,12 +150,49 @@ class Gate:
             )
 
 
-def _tried(control: Connection, statement: sql.Composed) -> Iterator[str]:
+def _take(control: Connection, privileges: Collection[Privilege]) -> dict[str, str]:
+    """Revoke in the open transaction, object by object where a statement for many is refused; why, by object."""
+    refused: dict[str, str] = {}
+    for many in together(privileges):
+        if _refusal(control, many, REVOKE_WAIT_MS):
+            for single in together(many, at_most=1):
+                why = _refusal(control, single, REVOKE_ONE_WAIT_MS)
+                refused |= {single[0].on: why} if why else {}
+    return refused
+
+
+def _refusal(control: Connection, privileges: Sequence[Privilege], wait_ms: int) -> str:
     try:
         with control.transaction():
-            control.execute(statement)
-    except psycopg.errors.InsufficientPrivilege as cause:
-        yield f"somebody else's rights could not be taken: {cause.diag.message_primary}"
+            control.execute(f"SET LOCAL lock_timeout = {wait_ms}")
+            control.execute(revocation(privileges))
+    except (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DeadlockDetected,
+        # Dropped since it was read, it or a role; or changed at the same moment ("tuple concurrently updated").
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedObject,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.InternalError_,
+    ) as cause:
+        return said(cause)
+    return ""
+
+
+def _left(control: Connection, refused: Mapping[str, str]) -> tuple[str, ...]:
+    """Who may still write, in words: where another role granted, REVOKE may only warn. Superusers always may."""
+    superusers = {name for (name,) in control.execute("SELECT rolname::text FROM pg_roles WHERE rolsuper")}
+    held: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for p in read_privileges(control):
+        if p.grantee not in superusers:
+            held[p.on][p.grantee].add(p.privilege)
+    return tuple(
+        f"rights to write could not be taken: {on}: "
+        + "; ".join(f"{grantee} has {', '.join(sorted(words))}" for grantee, words in sorted(grantees.items()))
+        + (f" ({refused[on]})" if on in refused else "")
+        for on, grantees in sorted(held.items())
+    )
 
 
 def _lock(control: Connection, holder: LockHolder) -> list[TableName]:
@@ -155,9 +218,19 @@ def _locked(control: Connection, holder: LockHolder, table: TableName, *, lockab
 
 
 def _status(control: Connection) -> GateStatus:
-    row = None
-    if one(control, "SELECT to_regclass('pgcutover.gate') IS NOT NULL"):
-        row = control.execute("SELECT closed_at, opened_at FROM pgcutover.gate").fetchone()
-    closed_at, opened_at = row if row is not None else (None, None)
-    shut = closed_at is not None and (opened_at is None or opened_at < closed_at)
-    return GateStatus(closed=shut and read_only_setting(control) == "on", closed_at=closed_at, opened_at=opened_at)
+    closed_at, opened_at = _moments(control)
+    closed = _noted_closed(control) and read_only_setting(control) == "on"
+    return GateStatus(closed=closed, closed_at=closed_at, opened_at=opened_at)
+
+
+def _noted_closed(control: Connection) -> bool:
+    closed_at, opened_at = _moments(control)
+    return closed_at is not None and (opened_at is None or opened_at < closed_at)
+
+
+def _moments(control: Connection) -> tuple[datetime | None, datetime | None]:
+    """When it was last closed, and last opened."""
+    if not one(control, "SELECT to_regclass('pgcutover.gate') IS NOT NULL"):
+        return None, None
+    row = control.execute("SELECT closed_at, opened_at FROM pgcutover.gate").fetchone()
+    return row if row is not None else (None, None)

@@ -7,7 +7,7 @@ everything, which is slower and sees one moment as well. It must only read. The 
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import psycopg
 from psycopg import sql
@@ -39,13 +39,14 @@ class Moment:
 
     @contextmanager
     def session(self, purpose: str = PURPOSE) -> Iterator[Connection]:
-        """A session inside the moment; errors of the driver become ours. Do one statement per `transaction()` block:
-        then one that fails leaves the session as it was.
+        """A session inside the moment; errors of the driver become ours. Where others read through the same one, what
+        fails in the block does not spoil it for them; who goes on after an error inside it needs a `transaction()`.
         """
         with self.server.translated(purpose):
             connection = self.connect()
             try:
-                yield connection
+                with nullcontext() if self._snapshot else connection.transaction():
+                    yield connection
             finally:
                 self.give_back(connection)
 

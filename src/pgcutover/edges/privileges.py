@@ -69,11 +69,17 @@ class Privilege:
 
     def __str__(self) -> str:
         column = f" ({self.column})" if self.column else ""
-        return f"{self.grantee} has {self.privilege}{column} on {self._object}"
+        return f"{self.grantee} has {self.privilege}{column} on {self.on}"
 
     @property
-    def _object(self) -> str:
-        kind = "table" if self.kind == "column" else self.kind
+    def object_kind(self) -> str:
+        """Of the object that GRANT and REVOKE name: a column's is its table."""
+        return "table" if self.kind == "column" else self.kind
+
+    @property
+    def on(self) -> str:
+        """The object, in words."""
+        kind = self.object_kind
         return f"{kind} {self.schema}.{self.name}" if kind in ("table", "sequence") else f"{kind} {self.name}"
 
 
@@ -101,18 +107,28 @@ def read_privileges(connection: Connection) -> tuple[Privilege, ...]:
 
 def revocations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
     """Statements that take all of these from everybody who has any of them."""
-    by_kind: defaultdict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    return map(revocation, together(privileges))
+
+
+def together(privileges: Iterable[Privilege], *, at_most: int = OBJECTS_PER_STATEMENT) -> Iterator[list[Privilege]]:
+    """Those of so many objects of one kind at a time, as one `revocation` takes them."""
+    by_kind: defaultdict[str, dict[tuple[str, str], list[Privilege]]] = defaultdict(lambda: defaultdict(list))
     for p in privileges:
-        by_kind["table" if p.kind == "column" else p.kind][p.schema, p.name].add(p.grantee)
-    for kind, objects in by_kind.items():
-        for part in _parts(sorted(objects)):
-            grantees = sorted(set().union(*(objects[o] for o in part)))
-            yield sql.SQL("REVOKE {what} ON {kind} {objects} FROM {grantees} CASCADE").format(
-                what=sql.SQL(REVOKED[kind]),
-                kind=sql.SQL(kind.upper()),
-                objects=_objects(kind, part),
-                grantees=sql.SQL(", ").join(_grantee(g) for g in grantees),
-            )
+        by_kind[p.object_kind][p.schema, p.name].append(p)
+    for objects in by_kind.values():
+        for part in _parts(sorted(objects), at_most):
+            yield [p for o in part for p in objects[o]]
+
+
+def revocation(privileges: Sequence[Privilege]) -> sql.Composed:
+    """One statement that takes all of these, which are on objects of one kind."""
+    kind = privileges[0].object_kind
+    return sql.SQL("REVOKE {what} ON {kind} {objects} FROM {grantees} CASCADE").format(
+        what=sql.SQL(REVOKED[kind]),
+        kind=sql.SQL(kind.upper()),
+        objects=_objects(kind, sorted({(p.schema, p.name) for p in privileges})),
+        grantees=sql.SQL(", ").join(map(_grantee, sorted({p.grantee for p in privileges}))),
+    )
 
 
 def missing(recorded: Iterable[Privilege], now: Iterable[Privilege]) -> tuple[Privilege, ...]:
@@ -170,9 +186,11 @@ def restorations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
             )
 
 
-def _parts(objects: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    for start in range(0, len(objects), OBJECTS_PER_STATEMENT):
-        yield objects[start : start + OBJECTS_PER_STATEMENT]
+def _parts(
+    objects: Sequence[tuple[str, str]], at_most: int = OBJECTS_PER_STATEMENT
+) -> Iterator[Sequence[tuple[str, str]]]:
+    for start in range(0, len(objects), at_most):
+        yield objects[start : start + at_most]
 
 
 def _objects(kind: str, objects: Collection[tuple[str, str]]) -> sql.Composed:
