@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pgcutover.app.patience import AWAY_PAUSES_S, PAUSES_S, patiently
+from pgcutover.app.patience import AWAY_PAUSES_S, PAUSES_S, needed_to_go_back, patiently
 from pgcutover.edges.heroku_http import NoAnswerError
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import (
@@ -73,7 +73,16 @@ def test_a_verdict_is_not(kind: type[PgcutoverError]) -> None:
 def test_nor_what_is_not_worth_it() -> None:
     """Before there is anything to insist on, everything goes back at once."""
     with pytest.raises(CopyError):
-        patiently(failing(CopyError("a")), Clock(), worth_it=lambda: False)
+        patiently(failing(CopyError("a")), Clock(), worth_it=lambda _: False)
+
+
+def test_heroku_is_waited_for_even_where_nothing_is_insisted_on() -> None:
+    """Going back needs it just as much: a broken answer of its own does not end a move before its copy."""
+    clock = Clock()
+    assert "done" == patiently(failing(NoAnswerError("silent")), clock, worth_it=needed_to_go_back)
+    assert [AWAY_PAUSES_S[0]] == clock.slept
+    with pytest.raises(CopyError):
+        patiently(failing(CopyError("a")), Clock(), worth_it=needed_to_go_back)
 
 
 def asked(port: int) -> PgcutoverError:

@@ -188,6 +188,7 @@ def moved_through(lab: Lab, trouble: Trouble) -> tuple[Told, ...]:
 
 
 def _arm(lab: Lab, trouble: Trouble) -> None:
+    lab.heroku("DELETE", "/_lab/faults")
     if trouble.rds:
         lab.rds("knobs", trouble.rds)
     for each in trouble.heroku:

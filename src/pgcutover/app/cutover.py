@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pgcutover.app.advice import next_steps
 from pgcutover.app.comparison import Comparison, Looking, compare_now
-from pgcutover.app.patience import patiently
+from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
@@ -41,7 +41,6 @@ from pgcutover.running.journal import Run
 from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
-from pgcutover.steps.verify import ACCEPTED_UNVERIFIED
 
 BREAK_GLASS = "BREAK-GLASS.md"
 """Written beside pgcutover.toml before the fence."""
@@ -199,8 +198,7 @@ class Cutover:
         with self._session(plan) as session:
             for app, version in accepted:
                 session.watch.accept(app, version, by=session.me)
-            for table, reason in unverified:
-                session.notes.note(ACCEPTED_UNVERIFIED, {"table": table, "reason": reason, "by": session.me})
+            session.accept_unverified(unverified)
             begun = session.touched("fence", "copy", "switch", "after")
             if not begun:
                 self._require_write_scope(session)
@@ -211,8 +209,13 @@ class Cutover:
                 self._write_break_glass(session, break_glass)
             clock, renew = session.world.clock, session.world.renew
             try:
-                # A move that did not get to its copy is not insisted on: everything goes back at once.
-                patiently(lambda: session.forward("copy"), clock, worth_it=lambda: session.touched("copy"), renew=renew)
+                patiently(
+                    lambda: session.forward("copy"),
+                    clock,
+                    # A move that did not get to its copy is not insisted on: everything goes back at once.
+                    worth_it=lambda error: session.touched("copy") or needed_to_go_back(error),
+                    renew=renew,
+                )
                 self._confirm(session, ask, "the switch")
                 patiently(session.forward, clock, renew=renew)
             except (InterruptedRun, RunnerConflictError, JournalError):

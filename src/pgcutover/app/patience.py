@@ -14,6 +14,7 @@ from pgcutover.errors import (
     CopyError,
     FenceError,
     NotDoneError,
+    PgcutoverError,
     QuotaError,
     SourceError,
     TargetError,
@@ -33,11 +34,16 @@ PASSING = (UnavailableError, CopyError, SourceError, TargetError, ToolError, Aws
 LASTING = (FenceError, TargetNotEmptyError, QuotaError)
 
 
+def needed_to_go_back(error: PgcutoverError) -> bool:
+    """Whether going back at once would meet the same trouble: that needs Heroku just as much as going on does."""
+    return isinstance(error, UnavailableError)
+
+
 def patiently(
     act: Callable[[], T],
     clock: Clock,
     *,
-    worth_it: Callable[[], bool] = lambda: True,
+    worth_it: Callable[[PgcutoverError], bool] = lambda _: True,
     renew: Callable[[], None] = lambda: None,
 ) -> T:
     """What `act` returns, tried a few times. Not again when `worth_it` says no: the error is then raised at once.
@@ -52,7 +58,7 @@ def patiently(
             raise
         except PASSING as error:
             pause_s = next(away_pauses if away(error) else pauses, None)
-            if pause_s is None or not worth_it():
+            if pause_s is None or not worth_it(error):
                 raise
             clock.sleep(pause_s)
             if locked_out(error):
