@@ -103,7 +103,7 @@ TROUBLES = (
         ),
     ),
     Trouble(name="Heroku: a dyno will not stop", knobs={"stops_ignored": 5}, step="fence", amid=stray),
-    Trouble(name="Heroku: a release hangs", knobs={"releases_hang": True}, step="switch", amid=unhang),
+    Trouble(name="Heroku: a release hangs", knobs={"releases_hang": True}, step="detach", amid=unhang),
     Trouble(name="Heroku: password rotated amid the copy", step="copy", amid=rotate),
     Trouble(name="Heroku: password rotated amid the proof", step="verify", amid=rotate),
     Trouble(name="RDS: throttled", rds={"throttle_calls": 12}),
