@@ -173,6 +173,15 @@ def test_a_log_gets_the_figures_of_the_copy_now_and_then(journal: SqliteJournal)
     assert "copy: 1.2 MB of 4.0 MB, 3,400 rows" in file.getvalue()
 
 
+def test_a_log_gets_a_sign_of_life_from_a_step_that_lasts(journal: SqliteJournal) -> None:
+    """A step that waits for somebody else says now and then that it goes on; a short one says nothing more."""
+    console, file = file_console()
+    watcher = live.Lines(console, goes_on_every_s=0.1)
+    runner(journal, watcher, Toy(name="brief"), Toy(name="detach", lasts_s=0.5)).forward()
+    assert "detach goes on: " in file.getvalue()
+    assert "brief goes on" not in file.getvalue()
+
+
 def test_figures_that_cannot_be_read_are_not_passed_over_in_silence(journal: SqliteJournal) -> None:
     """A line says that they could not be read, without the words of a foreign error, which may hold a URL."""
 

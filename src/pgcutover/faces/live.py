@@ -31,6 +31,8 @@ COPY = "copy"
 LIFT = "lift"
 SAY_EVERY_S = 10.0
 """How often a log gets a line about a copy that goes on: more drowns the rest of it."""
+GOES_ON_EVERY_S = 60.0
+"""How often from any other step, as a sign of life: a release may run for an hour, an instance takes ten minutes."""
 BAR_WIDTH = 24
 
 
@@ -116,9 +118,11 @@ class Watcher:
 class Lines(Watcher):
     """One line for each event: for logs, pipes and screens that cannot redraw."""
 
-    def __init__(self, console: Console, *, say_every_s: float = SAY_EVERY_S) -> None:
+    def __init__(
+        self, console: Console, *, say_every_s: float = SAY_EVERY_S, goes_on_every_s: float = GOES_ON_EVERY_S
+    ) -> None:
         super().__init__()
-        self._console, self._say_every_s = console, say_every_s
+        self._console, self._say_every_s, self._goes_on_every_s = console, say_every_s, goes_on_every_s
         self._saying: _Every | None = None
 
     def _begin(self, event: Event) -> None:
@@ -127,6 +131,9 @@ class Lines(Watcher):
             self._say(line)
         if self._watch is not None and event.step == COPY:
             self._saying = _Every(self._say_every_s, self._tell)
+        else:
+            begun_s = time.monotonic()
+            self._saying = _Every(self._goes_on_every_s, lambda: self._goes_on(event.step, begun_s))
 
     def _end(self, event: Event, seconds: float | None) -> None:
         self._quiet()
@@ -137,6 +144,10 @@ class Lines(Watcher):
     def _tell(self) -> None:
         if self._watch is not None and self._watch.newest is not None:
             self._say(Text(f"         copy: {sentence(self._watch.newest, self._watch.pace)}"))
+
+    def _goes_on(self, step: str, begun_s: float) -> None:
+        spent = duration(time.monotonic() - begun_s)
+        self._say(Text(f"         {step} goes on: {spent}{self.known.planned(step)}"))
 
     def _say(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
