@@ -2,12 +2,14 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from fenced_database import Fenced, fenced_database
 from pgcutover.edges.catalog import read_inventory, read_marks
@@ -161,6 +163,17 @@ def test_an_ordinary_database_has_no_blockers(database: Fenced) -> None:
 
 BLOCKING = {
     "large objects": ("SELECT lo_create(0)", "1 large objects"),
+    "archive": (
+        "CREATE MATERIALIZED VIEW kept AS TABLE items; CREATE MATERIALIZED VIEW n AS SELECT 1 AS i WITH NO DATA",
+        "materialised views public.kept are filled",
+    ),
+    "path bound view": (
+        "CREATE FUNCTION f_a(text) RETURNS text IMMUTABLE RETURN lower($1);"
+        "CREATE FUNCTION f_b(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT f_a($1)';"
+        "CREATE MATERIALIZED VIEW short AS SELECT f_b(relname::text) FROM pg_class;"
+        "ALTER MATERIALIZED VIEW short OWNER TO {owner}",
+        "public.short (function f_a(text) does not exist)",
+    ),
     "hidden rows": (
         "ALTER TABLE items ENABLE ROW LEVEL SECURITY; ALTER TABLE items FORCE ROW LEVEL SECURITY",
         "hides rows of public.items",
@@ -189,7 +202,7 @@ BLOCKING = {
         "watcher",
     ),
 }
-WARNINGS = {"large objects", "foreign", "publication", "event trigger"}
+WARNINGS = {"large objects", "archive", "path bound view", "foreign", "publication", "event trigger"}
 
 
 @pytest.mark.parametrize("case", BLOCKING)
@@ -211,6 +224,36 @@ def test_what_cannot_be_moved_or_fenced_is_named(database16: Fenced, case: str) 
         if case == "subscription":
             for statement in ("ALTER SUBSCRIPTION letters SET (slot_name = NONE)", "DROP SUBSCRIPTION letters"):
                 database16.run(statement)
+
+
+RELYING = """
+CREATE SCHEMA "Odd";
+CREATE FUNCTION plain(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN lower($1); END';
+CREATE FUNCTION relies(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN plain($1); END';
+CREATE FUNCTION safe(text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = public
+    AS 'BEGIN RETURN plain($1); END';
+CREATE TABLE "Odd"."a ""b" (id integer, v text CONSTRAINT checked CHECK (relies(v) <> ''),
+    g text GENERATED ALWAYS AS (relies(v)) STORED, w text CHECK (safe(w) <> ''));
+CREATE INDEX one ON "Odd"."a ""b" (id, relies(v));
+CREATE INDEX part ON "Odd"."a ""b" (id) WHERE relies(v) = 'x';
+CREATE INDEX good ON "Odd"."a ""b" (safe(v)) WHERE safe(w) = 'x';
+CREATE INDEX guarded ON "Odd"."a ""b" (relies(v)) WHERE id < 0;
+CREATE TABLE bare (v text CHECK (relies(v) <> ''));
+"""
+
+
+def test_functions_that_rely_on_the_search_path_are_found_by_the_rows_they_would_meet(database16: Fenced) -> None:
+    """An index, a CHECK, a generated column that no restore could fill is named; one that meets no row is not."""
+    with database16.superuser() as session:
+        session.execute(RELYING)
+        session.execute("""INSERT INTO "Odd"."a ""b" VALUES (1, 'X', DEFAULT, 'Y')""")
+        session.execute(sql.SQL('ALTER SCHEMA "Odd" OWNER TO {}').format(sql.Identifier(database16.owner.user)))
+        session.execute(sql.SQL('ALTER TABLE "Odd"."a ""b" OWNER TO {}').format(sql.Identifier(database16.owner.user)))
+    (found,) = [b for b in read_inventory(database16.server).blockers if "search_path" in b.what]
+    assert found.stops
+    named = ('index "Odd".one', 'index "Odd".part', "constraint checked of", "generated column g of")
+    assert [] == [name for name in named if name not in found.what]
+    assert 4 == found.what.count("function plain(text) does not exist")
 
 
 OTHERS = """
@@ -236,6 +279,10 @@ def owned(database: Fenced, statements: str) -> list[tuple[str, bool]]:
         for statement in statements.split(";"):
             session.execute(statement)
         found = read_inventory(database.server).blockers
+        pid = session.info.backend_pid
+    # Its temporary table goes with it, a moment after it.
+    while database.one(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}"):
+        time.sleep(0.01)
     return [(b.what, b.stops) for b in found if b.what.startswith("objects of ")]
 
 

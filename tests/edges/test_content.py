@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from fenced_database import Fenced, fenced_database
+from pgcutover.edges.comparing import compare
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.definitions import object_definitions, read_definitions
-from pgcutover.edges.digests import compare
 from pgcutover.facts.proof import Change, ComparisonUnit, Standing, TableComparison
 from pgcutover.lab.clusters import Cluster
 from pgcutover.planning.definition_proof import Definitions, definition_differences
@@ -407,3 +407,32 @@ def test_the_export_holds_every_change_and_nobody_else_reads_it(pair: Pair) -> N
     assert files == {"manifest.json", *(t["file"] for t in manifest["tables"])}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in pair.directory.iterdir()}
     assert 0o700 == stat.S_IMODE(pair.directory.stat().st_mode)
+
+
+def test_a_table_in_the_place_of_a_materialised_view_is_exported(pair: Pair) -> None:
+    """Only what is a materialised view on every side that has it follows from other rows and may be left out."""
+    run(pair.old, "CREATE TABLE t (id integer); CREATE MATERIALIZED VIEW m AS SELECT * FROM t;"
+        "CREATE TABLE n (id integer); INSERT INTO n VALUES (1)")  # fmt: skip
+    run(pair.new, "CREATE TABLE t (id integer); CREATE TABLE m (id integer); INSERT INTO m VALUES (7);"
+        "CREATE MATERIALIZED VIEW n AS SELECT 2 AS id; CREATE MATERIALIZED VIEW own AS SELECT 3 AS id")  # fmt: skip
+    counts = {t.table: (t.inserted, t.updated, t.deleted) for t in pair.proof.export_difference(keep_days=30)}
+    assert {"public.m": (1, 0, 0), "public.n": (1, 0, 1)} == counts
+    assert {"public.m", "public.n", "public.own"} == {str(c.unit) for c in pair.proof.compare().different}
+
+
+def test_no_default_of_a_partition_is_what_a_dump_makes_of_it(pair: Pair) -> None:
+    """DEFAULT NULL in the place of none is the same, but for a domain, whose own default it takes away."""
+    both = (
+        "CREATE DOMAIN d AS numeric(5, 2) DEFAULT 7;"
+        "CREATE TABLE up (a numeric(5, 2) DEFAULT 3, c char(3) DEFAULT 'x', d d DEFAULT 4) PARTITION BY LIST (a);"
+    )
+    attach = "; ALTER TABLE up ATTACH PARTITION down FOR VALUES IN (1)"
+    run(pair.old, f"{both} CREATE TABLE down (a numeric(5, 2), c char(3), d d){attach}")
+    run(
+        pair.new,
+        f"{both} CREATE TABLE down (a numeric(5, 2) DEFAULT NULL, c char(3) DEFAULT NULL, d d){attach}",
+    )
+    assert 2 == pair.new.one("SELECT count(*) FROM pg_attrdef WHERE adrelid = 'public.down'::regclass")
+    assert () == pair.proof.compare().definitions
+    run(pair.new, "ALTER TABLE down ALTER d SET DEFAULT NULL")
+    assert ["table:public.down"] == [d.name for d in pair.proof.compare().definitions]

@@ -1,5 +1,9 @@
 """The fixture, copied by the real steps: definitions and data are equal on both ends, by pg_dump and by plain SQL."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ from everything_database import (
 )
 
 from little_database import LittleWorld, join
+from pgcutover.errors import FenceError
 from pgcutover.lab.clusters import Cluster, binaries
 from pgcutover.lab.tls import CertificateAuthority
 from pgcutover.running.step import Before, Finding, Verdict
@@ -42,12 +47,25 @@ MASTERS = {
 }
 
 
+DEBIANS = 15
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     source: int
     target: int
     files: tuple[str, ...] = ()
     extensions: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def heroku(self) -> bool:
+        """Whether the source holds what Heroku puts into each of its databases; Debian's build has no vector."""
+        return self.source != DEBIANS
+
+    @property
+    def wanted(self) -> tuple[tuple[str, str], ...]:
+        """The target's extensions."""
+        return (*self.extensions, *((("vector", "heroku_ext"),) if self.heroku else ()))
 
     def __str__(self) -> str:
         return f"{self.source} to {self.target}"
@@ -121,8 +139,8 @@ def test_everything_arrives(
     clusters = [request.getfixturevalue(f"cluster{major}") for major in (pair.source, pair.target)]
     with ExitStack() as stack:
         old = stack.enter_context(source_database(clusters[0]))
-        new = stack.enter_context(target_database(clusters[1], lab_ca, extensions=pair.extensions))
-        fill(old, files=pair.files, extensions=pair.extensions, heroku=pair.source != 15)
+        new = stack.enter_context(target_database(clusters[1], lab_ca, extensions=pair.wanted))
+        fill(old, files=pair.files, extensions=pair.extensions, heroku=pair.heroku)
         move = stack.enter_context(moving(old, new, tmp_path))
         move.carry()
         theirs = dumped(old)
@@ -136,6 +154,24 @@ def test_everything_arrives(
         arrived = data(new.held, roots=UNSTEADY)
         assert {} == {k: (ours.get(k), arrived.get(k)) for k in {*ours, *arrived} if ours.get(k) != arrived.get(k)}
         assert len(ours) > 65
+        assert (0, "same", []) == verified(old, new.held)
+
+
+def verified(old: Held, new: Held) -> tuple[int, str, list[str]]:
+    """Exit code, verdict and whatever speaks against it, of `pgcutover verify` as a person types it."""
+    urls = {"PGCUTOVER_SOURCE": old.dsn.url().reveal(), "PGCUTOVER_TARGET": new.dsn.url().reveal()}
+    done = subprocess.run(
+        [sys.executable, "-m", "pgcutover", "verify", "--json"],
+        env={**os.environ, **urls},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in range(4), done.stderr
+    found = json.loads(done.stdout)
+    tables = [f"{t['table']} {t['source_rows']} {t['target_rows']}" for t in found["tables"] if not t["equal"]]
+    against = [*tables, *found["definitions"], *found["sequences_behind"], *found["unchecked"], *found["warnings"]]
+    return done.returncode, found["verdict"], against
 
 
 @contextmanager
@@ -183,6 +219,24 @@ def test_large_objects_go_on_where_they_stopped(
             assert old.rows(digests) == new.held.rows(digests)
 
 
+def test_other_large_objects_in_a_batch_that_is_there_are_refused(
+    cluster16: Cluster, lab_ca: CertificateAuthority, tmp_path: Path
+) -> None:
+    """A batch of the same name that holds another object now is not what was copied: the fence has leaked."""
+    with source_database(cluster16) as old, target_database(cluster16, lab_ca) as new:
+        old.run(f'SET ROLE "{old.dsn.user}"; SELECT lo_create(oid) FROM unnest(ARRAY[810000, 810005, 810009]) AS oid')
+        with moving(old, new, tmp_path) as move:
+            copier = move.world.copier
+            copier.target.prepare()
+            (batch,) = copier.source.large_objects()
+            with copier.source.snapshot() as snapshot:
+                copier.target.put_large_objects(batch, copier.source.pieces(snapshot, batch))
+            old.run(f'SET ROLE "{old.dsn.user}"; SELECT lo_unlink(810005), lo_create(810007)')
+            Schema().do(move.world, Schema().observe(move.world))
+            with pytest.raises(FenceError, match="large objects 810000 to 810009 was truncated or rewritten"):
+                Copy().do(move.world, Copy().observe(move.world))
+
+
 @pytest.mark.parametrize(("encoding", "text"), [("LATIN1", "é ß"), ("SQL_ASCII", "é €")])
 def test_encodings_other_than_utf8(
     encoding: str, text: str, cluster16: Cluster, cluster18: Cluster, lab_ca: CertificateAuthority, tmp_path: Path
@@ -204,6 +258,7 @@ def test_encodings_other_than_utf8(
             bytes_of = 'SELECT encode("cö"::bytea, \'hex\') FROM "tä"'
         assert old.rows(bytes_of) == new.held.rows(bytes_of)
         assert {} == differing(dumped(old), dumped(new.held))
+        assert (0, "same", []) == verified(old, new.held)
 
 
 @pytest.mark.full
@@ -224,3 +279,4 @@ def test_a_value_of_300_mb(
         sums = "SELECT octet_length(t), md5(t), octet_length(b), md5(b) FROM huge"
         assert old.rows(sums) == new.held.rows(sums)
         assert [(300 * 2**20,)] == new.held.rows("SELECT octet_length(t) FROM huge")
+        assert (0, "same", []) == verified(old, new.held)

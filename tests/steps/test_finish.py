@@ -50,7 +50,9 @@ def source(cluster16: Cluster, reader: None) -> Iterator[Dsn]:
         run_sql(dsn, LITTLE)
         run_sql(dsn, GUARDED)
         run_sql(dsn, f"""ALTER DATABASE {dsn.database} SET search_path = "$user", public, app""")
-        run_sql(dsn, f"ALTER ROLE {dsn.user} SET statement_timeout = '37s'")
+        run_sql(dsn, f"ALTER ROLE {dsn.user} SET statement_timeout = '37000'")
+        run_sql(dsn, "CREATE TEXT SEARCH CONFIGURATION app.own (COPY = pg_catalog.simple)")
+        run_sql(dsn, f"ALTER DATABASE {dsn.database} SET default_text_search_config = 'own'")
         yield dsn
 
 
@@ -112,6 +114,9 @@ def test_everything_beside_the_rows_arrives(source: Dsn, fresh: LittleWorld) -> 
     with psycopg.connect(plain(target).url().reveal()) as session:
         shown = "SELECT current_setting('search_path'), current_setting('statement_timeout')"
         assert ('"$user", public, app', "37s") == session.execute(shown).fetchone()
+        shown = "SELECT current_setting('default_text_search_config')"
+        assert ("app.own",) == session.execute(shown).fetchone()
+    assert [] == found.evidence["settings_refused"]
 
 
 def test_a_sequence_is_never_moved_back(world: LittleWorld) -> None:

@@ -1,45 +1,84 @@
 """What could not be verified stops a switch, unless a person accepted it by name and said why."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from fenced_database import fenced_database, two_databases
-from pgcutover.errors import CopyError, UsageError
+from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
+from pgcutover.edges.content import ContentProof
+from pgcutover.errors import CopyError, RefusedError, UsageError
 from pgcutover.faces.cli_verify import table_and_reason
+from pgcutover.facts.proof import Doubt
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
-from pgcutover.steps.verify import ACCEPTED_UNVERIFIED, Verify
+from pgcutover.steps.acceptance import ACCEPTED_UNVERIFIED, UNVERIFIED, acceptances, listed
+from pgcutover.steps.verify import Verify
 
 MAKE = "CREATE TABLE shut (id integer); CREATE TABLE fine (id integer)"
 SHUT = "ALTER TABLE shut ENABLE ROW LEVEL SECURITY; ALTER TABLE shut FORCE ROW LEVEL SECURITY"
 
 
-def test_only_what_was_accepted_by_name_is_let_pass(cluster16: Cluster, cluster18: Cluster, tmp_path: Path) -> None:
-    """Another table's name does not help, a difference is never accepted, and what was let pass is said."""
+@pytest.fixture
+def world(cluster16: Cluster, cluster18: Cluster, tmp_path: Path) -> Iterator[tuple[TwoDatabases, Fenced, Fenced]]:
     with fenced_database(cluster16, filled=False) as old, fenced_database(cluster18, filled=False) as new:
         for database in (old, new):
             with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
                 session.execute(f"{MAKE}; {SHUT}")
         with two_databases(old, new, tmp_path) as world:
-            step = Verify()
-            for table in ("public.fine", "public.shut"):
-                with pytest.raises(CopyError, match=r"could not verify public\.shut"):
-                    step.do(world, {})
-                assert Verdict.PARTIAL == step.verify(world, {}).verdict
-                world.notes.note(ACCEPTED_UNVERIFIED, {"table": table, "reason": "empty, looked", "by": "me"})
-            step.do(world, {})
-            found = step.verify(world, {})
-            assert Verdict.WHOLE == found.verdict
-            assert "NOT verified, and accepted: public.shut" in found.detail
-            assert {"public.fine": "empty, looked", "public.shut": "empty, looked"} == found.evidence[
-                "accepted_unverified"
-            ]
-            new.run("INSERT INTO public.fine VALUES (1)")
-            with pytest.raises(CopyError, match=r"not the same: public\.fine"):
-                step.do(world, {})
-            assert Verdict.PARTIAL == step.verify(world, {}).verdict
+            yield world, old, new
+
+
+def accept(world: TwoDatabases, table: str) -> None:
+    for note in acceptances(world.notes.notes(UNVERIFIED), [(table, "empty, looked")], by="me"):
+        world.notes.note(ACCEPTED_UNVERIFIED, note)
+
+
+def test_only_what_was_accepted_by_name_is_let_pass(world: tuple[TwoDatabases, Fenced, Fenced]) -> None:
+    """Another table's name is refused, a difference is never accepted, and what was let pass is said."""
+    both, _, new = world
+    step = Verify()
+    with pytest.raises(RefusedError, match=r"public\.shut is not among what could not be verified"):
+        accept(both, "public.shut")
+    with pytest.raises(CopyError, match=r"could not verify public\.shut"):
+        step.do(both, {})
+    assert Verdict.PARTIAL == step.verify(both, {}).verdict
+    with pytest.raises(RefusedError, match=r"public\.fine is not among what could not be verified"):
+        accept(both, "public.fine")
+    accept(both, "public.shut")
+    step.do(both, {})
+    found = step.verify(both, {})
+    assert Verdict.WHOLE == found.verdict
+    assert "NOT verified, and accepted: public.shut" in found.detail
+    assert {"public.shut": "empty, looked"} == found.evidence["accepted_unverified"]
+    new.run("INSERT INTO public.fine VALUES (1)")
+    with pytest.raises(CopyError, match=r"not the same: public\.fine"):
+        step.do(both, {})
+    assert Verdict.PARTIAL == step.verify(both, {}).verdict
+
+
+def test_an_acceptance_is_of_the_error_that_was_seen(world: tuple[TwoDatabases, Fenced, Fenced]) -> None:
+    """What cannot be verified for another reason was accepted by nobody; a server's new address is no other reason."""
+    both, old, new = world
+    with pytest.raises(CopyError, match="row-level security"):
+        Verify().do(both, {})
+    accept(both, "public.shut")
+    moved = ContentProof(old.server, replace(new.target, dsn=replace(new.owner, host="localhost")))
+    Verify().do(replace(both, proof=moved), {})
+    new.run("ALTER TABLE public.shut DISABLE ROW LEVEL SECURITY; ALTER TABLE public.shut OWNER TO CURRENT_USER")
+    with pytest.raises(CopyError, match=r"could not verify public\.shut.*permission denied"):
+        Verify().do(both, {})
+
+
+def test_what_changed_meanwhile_is_never_accepted() -> None:
+    """T7: a table that was truncated while it was read, and definitions that changed, are compared anew."""
+    gone, changed = "public.gone", "definitions on the source changed while it was read"
+    told = listed([Doubt(name=gone, error="it was truncated", redo=True), Doubt(name=changed, error="", redo=True)])
+    for name in (gone, changed):
+        with pytest.raises(RefusedError, match="cannot be accepted"):
+            acceptances([told], [(name, "why not")], by="me")
 
 
 @pytest.mark.parametrize("text", ["public.t", "public.t=", "=why", " = "])

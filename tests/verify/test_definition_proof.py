@@ -102,6 +102,21 @@ def test_what_a_move_brings_is_told_with_the_reason(pair: tuple[Side, Side], tmp
     assert len(WHAT_A_MOVE_BRINGS) == len(expected)
 
 
+def test_what_only_the_new_database_has_is_told_with_the_reason(pair: tuple[Side, Side], tmp_path: Path) -> None:
+    """The schemas that every new database is made with, and what its master may use; nothing that everybody may."""
+    source, target = pair
+    source.run("DROP SCHEMA public")
+    target.run("CREATE SCHEMA heroku_ext AUTHORIZATION {owner}")
+    for one in pair:
+        one.run("CREATE FOREIGN DATA WRAPPER wrap; GRANT USAGE ON FOREIGN DATA WRAPPER wrap TO {owner}")
+    target.run("GRANT USAGE ON FOREIGN DATA WRAPPER wrap TO {other} WITH GRANT OPTION")
+    proof = compared(source, target, tmp_path)
+    assert {} == {n: s for n, s in found(proof).items() if s is not Standing.EXPECTED}
+    assert {"rights:on schema public", "schema:heroku_ext", "rights:on foreign-data wrapper wrap"} <= {*found(proof)}
+    target.run("GRANT USAGE ON FOREIGN DATA WRAPPER wrap TO PUBLIC")
+    assert Standing.UNDECIDED is found(compared(source, target, tmp_path))["rights:on foreign-data wrapper wrap"]
+
+
 def test_one_setting_in_two_spellings_is_one(pair: tuple[Side, Side], tmp_path: Path) -> None:
     """Values are compared as the new server shows them, for the database and for each role."""
     source, target = pair
@@ -128,3 +143,73 @@ def test_a_partitions_copy_of_a_trigger_is_no_trigger_of_its_own(pair: tuple[Sid
     assert {} == found(compared(source, target, tmp_path))
     target.run("ALTER TABLE app.p1 ENABLE TRIGGER g")
     assert {"trigger:app.p1.g": Standing.DECISIVE} == found(compared(source, target, tmp_path))
+
+
+def test_a_setting_that_may_not_be_tried_is_not_decided(pair: tuple[Side, Side], tmp_path: Path) -> None:
+    """A refusal for lack of a right says nothing of the value; one of a value, nothing of what is there instead."""
+    source, target = pair
+    source.run("ALTER DATABASE {database} SET log_statement = 'ddl'; ALTER DATABASE {database} SET app.x = 'y'")
+    source.run("ALTER DATABASE {database} SET vacuum_buffer_usage_limit = '4MB'")
+    with source.cluster.superuser(source.dsn.database) as session:
+        session.execute("UPDATE pg_db_role_setting SET setconfig = array_replace(setconfig,"
+            "'vacuum_buffer_usage_limit=4MB', 'no_such_setting=1')")  # fmt: skip
+    found_then = found(compared(source, target, tmp_path))
+    assert Standing.UNDECIDED is found_then["setting:log_statement of the database"]
+    assert Standing.EXPECTED is found_then["setting:no_such_setting of the database"]
+    target.run("ALTER DATABASE {database} SET log_statement = 'all'; ALTER DATABASE {database} SET app.x = 'z'")
+    found_now = found(compared(source, target, tmp_path))
+    assert Standing.UNDECIDED is found_now["setting:log_statement of the database"]
+    assert Standing.DECISIVE is found_now["setting:app.x of the database"]
+
+
+def test_what_is_hidden_on_both_sides_is_not_the_same(pair: tuple[Side, Side], tmp_path: Path) -> None:
+    """Options of a user mapping that this role may not read are no proof that they are alike."""
+    source, target = pair
+    for one, password in ((source, "a"), (target, "b")):
+        one.run(
+            "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER far FOREIGN DATA WRAPPER nowhere;"
+            f"CREATE USER MAPPING FOR {{other}} SERVER far OPTIONS (password '{password}')"
+        )
+    (found_then,) = (d for d in compared(source, target, tmp_path).definitions if d.name.startswith("user mapping:"))
+    assert Standing.UNDECIDED is found_then.standing
+    assert "could not be compared" in str(found_then)
+
+
+def test_a_setting_that_names_an_object_is_looked_up_as_the_application_does(
+    pair: tuple[Side, Side], tmp_path: Path
+) -> None:
+    """With each side's own search path, the database's or the role's; with none the target would not know it."""
+    source, target = pair
+    for one in pair:
+        one.run("CREATE SCHEMA words; GRANT USAGE ON SCHEMA words TO {owner};"
+            "CREATE TEXT SEARCH CONFIGURATION app.mine (COPY = pg_catalog.simple);"
+            "CREATE TEXT SEARCH CONFIGURATION words.mine (COPY = pg_catalog.simple);"
+            "ALTER DATABASE {database} SET search_path = app, public;"
+            "ALTER ROLE {other} SET search_path = words")  # fmt: skip
+    source.run("ALTER DATABASE {database} SET default_text_search_config = 'mine';"
+        "ALTER ROLE {other} SET default_text_search_config = 'mine'")  # fmt: skip
+    target.run("ALTER DATABASE {database} SET default_text_search_config = 'app.mine';"
+        "ALTER ROLE {other} SET default_text_search_config = 'words.mine'")  # fmt: skip
+    kind = "setting:default_text_search_config of"
+    settings = {n: s for n, s in found(compared(source, target, tmp_path)).items() if n.startswith("setting:")}
+    assert {} == settings
+    target.run("ALTER DATABASE {database} SET default_text_search_config = 'words.mine'")
+    settings = {n: s for n, s in found(compared(source, target, tmp_path)).items() if n.startswith("setting:")}
+    assert {f"{kind} the database": Standing.DECISIVE} == settings
+
+
+def test_rights_on_each_of_what_shares_a_name_are_its_own(pair: tuple[Side, Side], tmp_path: Path) -> None:
+    """Functions of one name, and default privileges of several roles: what one has is not taken for the other's."""
+    source, target = pair
+    for one in pair:
+        one.run(
+            "SET ROLE {owner}; CREATE FUNCTION app.f(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+            "CREATE FUNCTION app.f(text) RETURNS integer LANGUAGE sql AS 'SELECT 1'; RESET ROLE;"
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT ON TABLES TO PUBLIC;"
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {other} GRANT SELECT ON TABLES TO PUBLIC"
+        )
+    assert [] == named(compared(source, target, tmp_path))
+    target.run("REVOKE EXECUTE ON FUNCTION app.f(text) FROM PUBLIC;"
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} REVOKE SELECT ON TABLES FROM PUBLIC")  # fmt: skip
+    lost = ["rights:on default TABLES that (owner) makes", "rights:on function app.f(text)"]
+    assert lost == decided(compared(source, target, tmp_path))

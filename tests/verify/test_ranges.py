@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fenced_database import Fenced, fenced_database
-from pgcutover.edges.digests import compare, range_sums
+from pgcutover.edges.comparing import compare
+from pgcutover.edges.digests import range_sums
 from pgcutover.edges.moment import at_one_moment
 from pgcutover.edges.relations import before
 from pgcutover.facts.names import TableName

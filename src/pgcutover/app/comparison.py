@@ -26,7 +26,7 @@ from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import AwsError, SourceError, TargetError
 from pgcutover.facts.names import Dsn
-from pgcutover.facts.proof import Cost, Proof, RowDifference, RowDifferences, Standing, TableComparison
+from pgcutover.facts.proof import Cost, Proof, RowDifference, RowDifferences, Standing, TableComparison, stale_view
 from pgcutover.running.journal import Run
 from pgcutover.steps.canary import seen_by_canary
 from pgcutover.steps.history import TableProof
@@ -151,10 +151,10 @@ def _leaking(leaks: Sequence[str]) -> Comparison:
 
 def _judged(proof: Proof, *, lifted: bool, looking: Looking) -> Comparison:
     decisive = tuple(str(d) for d in proof.definitions if d.decisive)
-    unchecked = (*(f"{t.unit}: {t.error}" for t in proof.unchecked), *proof.unchecked_others)
+    unchecked = tuple(str(doubt) for doubt in proof.doubts)
     warnings = (
         *(str(d) for d in proof.definitions if d.standing is Standing.UNDECIDED),
-        *(f"materialised view {t.unit} was refreshed at another time: it holds other rows" for t in proof.refreshed),
+        *(stale_view(t) for t in proof.refreshed),
     )
     verdict, says = _verdict(proof, decisive, unchecked, warnings, lifted=lifted)
     tell, rows = _tellers(looking), {d.unit: d for d in proof.differences}

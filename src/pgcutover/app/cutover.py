@@ -41,7 +41,6 @@ from pgcutover.running.journal import Run
 from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
-from pgcutover.steps.verify import ACCEPTED_UNVERIFIED
 
 BREAK_GLASS = "BREAK-GLASS.md"
 """Written beside pgcutover.toml before the fence."""
@@ -199,8 +198,7 @@ class Cutover:
         with self._session(plan) as session:
             for app, version in accepted:
                 session.watch.accept(app, version, by=session.me)
-            for table, reason in unverified:
-                session.notes.note(ACCEPTED_UNVERIFIED, {"table": table, "reason": reason, "by": session.me})
+            session.accept_unverified(unverified)
             begun = session.touched("fence", "copy", "switch", "after")
             if not begun:
                 self._require_write_scope(session)

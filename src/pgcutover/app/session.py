@@ -36,6 +36,7 @@ from pgcutover.running.journal import Run, before_of
 from pgcutover.running.runner import Listener, Runner
 from pgcutover.running.state import StepState
 from pgcutover.running.step import Before, Json
+from pgcutover.steps.acceptance import ACCEPTED_UNVERIFIED, UNVERIFIED, acceptances
 from pgcutover.steps.history import Outcome
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.maintenance import MAINTENANCE
@@ -124,6 +125,17 @@ class RunSession:
 
     def confirm(self, what: str, by: str) -> None:
         self.notes.note(CONFIRMED, {"what": what, "by": by})
+
+    def accept_unverified(self, wanted: Sequence[tuple[str, str]]) -> None:
+        """Names and reasons, of what the newest comparison that failed could not verify, in this run or one before.
+
+        Raises:
+            RefusedError: see `acceptances`.
+        """
+        if wanted:
+            told = [n.payload for run in self._journal.runs() for n in self._journal.notes(run.run, UNVERIFIED)]
+            for note in acceptances([t for t in told if isinstance(t, Mapping)], wanted, by=self.me):
+                self.notes.note(ACCEPTED_UNVERIFIED, note)
 
     def confirmed(self, what: str) -> bool:
         return any(n["what"] == what for n in self.notes.notes(CONFIRMED))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from pgcutover.edges.pathbound import path_bound, path_bound_views
 from pgcutover.edges.postgres import Connection, query
 from pgcutover.facts.inventory import Blocker
 
@@ -110,6 +111,13 @@ PHRASES: Mapping[str, Phrase] = {
         hint="Check that the new server can reach the foreign server, or drop them.",
         stops=False,
     ),
+    "materialised_views": Phrase(
+        what="materialised views {names} are filled on the new server by their queries: rows that a REFRESH would not "
+        "bring back do not move",
+        hint="REFRESH them before the move and look at what they hold then; put what only an old one holds into a "
+        "table. verify names those that turn out to be stale.",
+        stops=False,
+    ),
     "user_mappings": Phrase(
         what="user mappings of foreign servers whose options this role may not see: {names}; they do not move",
         hint="Create them again on the new server, or grant the role that pgcutover logs in as to the mapping's owner.",
@@ -156,6 +164,20 @@ PHRASES: Mapping[str, Phrase] = {
         hint="RDS lets members of rds_superuser create them; prepare tries it, and names what is refused.",
         stops=False,
     ),
+    "path_bound": Phrase(
+        what="functions that find what they call only with the application's search_path: {names}; the new server "
+        "loads rows and builds indexes without one",
+        hint="ALTER FUNCTION … SET search_path = public, … for the function that is called there, or write the schema "
+        "in its body. Every dump and restore would fail the same way.",
+        shown=5,
+    ),
+    "path_bound_views": Phrase(
+        what="materialised views whose query works only with the application's search_path: {names}",
+        hint="Servers from 17 on fill them without one: ALTER FUNCTION … SET search_path for what the query calls. "
+        "https://www.postgresql.org/docs/17/release-17.html#RELEASE-17-MIGRATION",
+        stops=False,
+        shown=5,
+    ),
     "extension_rows": Phrase(
         what="rows of your own in tables of extensions: {names}",
         hint="They do not move by themselves: copy them by hand, or delete them.",
@@ -178,6 +200,8 @@ def read_blockers(connection: Connection) -> tuple[Blocker, ...]:
     for kind, name in connection.execute(query("inventory_blockers").format(**parts)):
         names[kind].append(name)
     names["extension_rows"] += _extension_rows(connection)
+    names["path_bound"] += path_bound(connection)
+    names["path_bound_views"] += path_bound_views(connection)
     found = [_blocker(phrase, sorted(names[kind])) for kind, phrase in PHRASES.items() if names[kind]]
     return tuple(sorted(found, key=lambda blocker: not blocker.stops))
 

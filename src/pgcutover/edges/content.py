@@ -1,7 +1,8 @@
 """Two databases as one question: do they hold the same? Rows, definitions, sequences; and if not, which rows differ.
 
-It joins what `digests`, `difference`, `largeobjects`, `export` and `definition_proof` find. It must only read. The
-invariant: all rows of one side are of one moment; what was rewritten or redefined meanwhile is not called equal.
+It joins what `comparing`, `difference`, `staleness`, `largeobjects`, `export` and `definition_proof` find. It must only
+read. The invariant: all rows of one side are of one moment; what was rewritten or redefined meanwhile is not called
+equal.
 """
 
 import time
@@ -12,15 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pgcutover.edges.comparing import compare, compare_moments
 from pgcutover.edges.definition_proof import compare_definitions
 from pgcutover.edges.difference import difference, row_differences
-from pgcutover.edges.digests import TooLargeError, compare, compare_moments
+from pgcutover.edges.digests import TooLargeError
+from pgcutover.edges.early import KeptDigests, kept_digests
 from pgcutover.edges.export import export_difference, read_manifest
-from pgcutover.edges.keyranges import bounded
 from pgcutover.edges.largeobjects import compare_large_objects
 from pgcutover.edges.moment import Moment, at_one_moment
 from pgcutover.edges.postgres import Server
 from pgcutover.edges.relations import Before, after, before
+from pgcutover.edges.staleness import stale_told
 from pgcutover.errors import PgcutoverError, SourceError, TargetError
 from pgcutover.facts.names import TableName
 from pgcutover.facts.proof import (
@@ -51,11 +54,14 @@ class _Rows:
 class ContentProof:
     """A source and a target, compared with `jobs` sessions on each; exports go to `directory`."""
 
-    def __init__(self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4) -> None:
+    def __init__(
+        self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4, run_id: str = ""
+    ) -> None:
         self._source = source
         self._target = target
         self._jobs = jobs
         self._directory = directory
+        self._run_id = run_id
         self._latest: Proof | None = None
 
     @property
@@ -67,10 +73,13 @@ class ContentProof:
         """What is compared with what, by both catalogues as they are now."""
         return _units(before(self._source), before(self._target))
 
-    def compare(self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0) -> Proof:
+    def compare(
+        self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0, early: bool = False
+    ) -> Proof:
         """Compare everything, now. `seen` are the marks of the differences that the run's canary met; None: none flew.
 
         With `limit`, rows that differ are counted, and so many of each table named. `jobs` 0: as many as ever.
+        With `early`, digests that the run took during its copy are taken over where they are seen to hold.
 
         Raises:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
@@ -82,7 +91,8 @@ class ContentProof:
             ours, theirs = pool.map(before, servers)
             # The catalogues keep other parts of the servers busy than the rows do.
             defined = pool.submit(compare_definitions, self._source, self._target, seen=seen)
-            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs)
+            kept = kept_digests(self._target, self._run_id) if early and self._run_id else {}
+            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs, kept=kept)
             definitions = defined.result()
             afterwards = tuple(pool.map(after, servers, (ours, theirs)))
         self._latest = Proof(
@@ -90,6 +100,7 @@ class ContentProof:
             definitions=definitions,
             sequences_behind=sequences_behind(ours.inventory, theirs.inventory),
             unchecked_others=tuple(sentence for side in afterwards for sentence in side.doubts),
+            unsteady=tuple(sentence for side in afterwards for sentence in side.changed),
             differences=rows.differences,
             notes=rows.notes,
             seconds=time.monotonic() - began,
@@ -97,12 +108,12 @@ class ContentProof:
         )
         return self._latest
 
-    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int) -> _Rows:
+    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int, kept: KeptDigests) -> _Rows:
         with at_one_moment(self._source) as source, at_one_moment(self._target) as target:
-            units = bounded(source, _units(ours, theirs))
             began = time.monotonic()
-            tables = compare_moments(source, target, units, jobs=jobs)
+            tables = compare_moments(source, target, _units(ours, theirs), jobs=jobs, kept=kept)
             seconds = time.monotonic() - began
+            tables = stale_told(source, tables, search_path=ours.inventory.search_path)
             differences = _differences(source, target, tables, limit)
             objects = compare_large_objects(source, target, limit=limit)
             notes = (*_alone(source, target), *_elsewhere(ours, theirs))
@@ -151,9 +162,14 @@ class ContentProof:
 
 
 def _units(ours: Before, theirs: Before) -> tuple[ComparisonUnit, ...]:
-    views = ours.views | theirs.views
+    views = (ours.views | theirs.views) - _tables(ours) - _tables(theirs)
     units = comparison_units(ours.inventory, theirs.inventory)
     return tuple(replace(unit, derived=True) if unit.table in views else unit for unit in units)
+
+
+def _tables(side: Before) -> frozenset[TableName]:
+    """Tables proper: rows of one that has a materialised view's name on the other side follow from nothing."""
+    return frozenset(table.name for table in side.inventory.tables) - side.views
 
 
 def _differences(
@@ -173,7 +189,7 @@ def _rows_of(source: Moment, target: Moment, unit: ComparisonUnit, limit: int) -
 
 def _still_there(tables: Iterable[TableComparison], moved: Mapping[TableName, str]) -> tuple[TableComparison, ...]:
     """A table whose file was replaced while it was read may have been seen empty (traps.md T7)."""
-    return tuple(replace(t, error=moved[t.unit.table]) if t.unit.table in moved else t for t in tables)
+    return tuple(replace(t, error=moved[t.unit.table], moved=True) if t.unit.table in moved else t for t in tables)
 
 
 def _alone(*moments: Moment) -> tuple[str, ...]:

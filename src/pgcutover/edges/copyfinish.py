@@ -120,22 +120,23 @@ class CopyFinish:
         What the application's role may not set, another role's for one, the master tries.
         """
         refused = []
-        master = self.target.master
-        for setting in settings:
-            said = self._refusal(setting, None)
+        master, wanted = self.target.master, tuple(settings)
+        for setting in wanted:
+            path = _path(setting, wanted)
+            said = self._refusal(setting, path, None)
             if said and master is not None:
-                said = self._refusal(setting, master())
+                said = self._refusal(setting, path, master())
             if said:
                 refused.append((setting, said))
         return tuple(refused)
 
-    def _refusal(self, setting: Setting, server: Server | None) -> str:
+    def _refusal(self, setting: Setting, path: str | None, server: Server | None) -> str:
         """Set it; why the target refuses it, '' when it does not."""
         # A transaction each: a setting is in force in ours until its end.
         with self.target.claimed("settings", server=server) as session:
             try:
                 with session.transaction():
-                    _set(session, setting)
+                    _set(session, setting, path)
             except REFUSALS as cause:
                 return str(cause.diag.message_primary)
         return ""
@@ -217,8 +218,22 @@ def _trusted(text: str) -> sql.Composable:
     return sql.SQL(text)
 
 
-def _set(session: Connection, setting: Setting) -> None:
-    """Through the session's own value: a list like a search path is stored as the server writes it."""
+def _path(setting: Setting, among: Iterable[Setting]) -> str | None:
+    """The search path of the sessions that a setting is for; None is what the database's have."""
+    paths = {(s.role, s.database): s.value for s in among if s.name == "search_path"}
+    places = ((setting.role, setting.database), (setting.role, ""))
+    return next((paths[place] for place in places if setting.role and place in paths), None)
+
+
+def _set(session: Connection, setting: Setting, path: str | None) -> None:
+    """Through the session's own value: a list like a search path is stored as the server writes it.
+
+    Some settings name objects, as default_text_search_config does, which are looked for in the search path.
+    """
+    if path is None:
+        session.execute("SET LOCAL search_path TO DEFAULT")
+    else:
+        session.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
     session.execute("SELECT pg_catalog.set_config(%s, %s, true)", (setting.name, setting.value))
     name = sql.SQL(".").join(sql.Identifier(part) for part in setting.name.split("."))
     role, database = sql.Identifier(setting.role), sql.Identifier(setting.database)

@@ -18,8 +18,11 @@ from pgcutover.planning.slices import hash_ranges, integer_ranges
 
 def bounded(source: Moment, units: Iterable[ComparisonUnit]) -> tuple[ComparisonUnit, ...]:
     """The units, ranges of integers with their bounds; a key that cannot be read so is grouped by its hash."""
+    wanted = tuple(units)
+    if not any(unit.ranges and unit.ranges.column for unit in wanted):
+        return wanted
     with source.session() as connection:
-        return tuple(_bounded(connection, unit) for unit in units)
+        return tuple(_bounded(connection, unit) for unit in wanted)
 
 
 def _bounded(connection: Connection, unit: ComparisonUnit) -> ComparisonUnit:

@@ -23,10 +23,11 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class After:
-    """What came between: why a table's rows may not be those that were there, and what else could not be seen."""
+    """What came between: why a table's rows may not be those that were there, what could not be seen, what changed."""
 
     moved: Mapping[TableName, str]
     doubts: tuple[str, ...]
+    changed: tuple[str, ...]
 
 
 def before(server: Server) -> Before:
@@ -45,9 +46,9 @@ def before(server: Server) -> Before:
 def after(server: Server, seen: Before) -> After:
     """Look again, in fresh snapshots: a file that was replaced meanwhile may have been read empty (traps.md T7)."""
     doubts = [f"sequence {name}: its value on the {server.side} may not be read" for name in _unreadable(server)]
-    if read_marks(server).fingerprint != seen.inventory.fingerprint:
-        doubts.append(f"definitions on the {server.side} changed while it was read")
-    return After(moved=_moved(server, seen), doubts=tuple(doubts))
+    same = read_marks(server).fingerprint == seen.inventory.fingerprint
+    changed = () if same else (f"definitions on the {server.side} changed while it was read",)
+    return After(moved=_moved(server, seen), doubts=tuple(doubts), changed=changed)
 
 
 def _moved(server: Server, seen: Before) -> dict[TableName, str]:

@@ -13,10 +13,10 @@ from pgcutover.edges.fence_state import recorded_privileges, stored_fence
 from pgcutover.edges.postgres import Connection, query
 from pgcutover.edges.privileges import Privilege, missing, read_privileges
 from pgcutover.planning.definition_proof import Definitions
+from pgcutover.planning.expectations import NOBODY
 from pgcutover.running.step import Before
 
 OWNER = "(owner)"
-NOBODY = "nobody but the owner"
 LISTED_WHEN_GRANTED = ("column", "large object")
 """There may be millions of them, and hardly any has privileges of its own."""
 
@@ -105,11 +105,12 @@ def _column(connection: Connection, table: str, column: str) -> str:
 
 
 def _texts(rights: Iterable[Right]) -> Definitions:
-    by_place: defaultdict[Place, list[Right]] = defaultdict(list)
+    # Functions may share a name, and default privileges of several roles a place.
+    by_object: defaultdict[tuple[Place, str, str], list[Right]] = defaultdict(list)
     for right in rights:
-        by_place[right.place].append(right)
+        by_object[right.place, right.identity, right.owner].append(right)
     found: dict[str, str] = {}
-    for place, held in by_place.items():
+    for (place, _, _), held in by_object.items():
         kind, first = place[0], held[0]
         if kind == "database":
             found |= {f"database:rights of {who}": words.replace("*", "") for who, words in _by_grantee(held).items()}

@@ -73,6 +73,8 @@ class Cost:
 
     seconds: float
     bytes: int
+    early_seconds: float = 0.0
+    """Of the seconds, those spent while other tables were copied; see edges/early.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,10 @@ class TableComparison:
     target_cost: Cost | None = None
     differing_ranges: int = 0
     """Of `unit.ranges`; 0 too where the rows were not grouped."""
+    moved: bool = False
+    """The error is that its rows were replaced while they were read."""
+    stale: bool = False
+    """The source's materialised view, or one that it is made from, held other rows than its query gave."""
 
     @property
     def equal(self) -> bool:
@@ -106,7 +112,8 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionDifference:
-    """An object defined otherwise, or on one side only (the other text is None).
+    """An object defined otherwise, or on one side only (the other text is None); of one that could not be read on
+    either side both texts are the same.
 
     `reason` says why it does not decide; it is empty where it does.
     """
@@ -127,6 +134,8 @@ class DefinitionDifference:
             return f"{self.name} is missing on the target{why}"
         if self.source is None:
             return f"{self.name} is only on the target{why}"
+        if self.source == self.target:
+            return f"{self.name} could not be compared{why}"
         return f"{self.name} differs: {self.source!r} became {self.target!r}{why}"
 
     @property
@@ -170,6 +179,18 @@ class RowDifferences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """One thing that could not be verified. With `redo`, it was changed meanwhile: only comparing again can tell."""
+
+    name: str
+    error: str
+    redo: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.error}" if self.error else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """Everything that was compared at one moment."""
 
@@ -178,7 +199,9 @@ class Proof:
     sequences_behind: tuple[str, ...]
     """Sequences that would hand out on the target what the source handed out, or that are missing there."""
     unchecked_others: tuple[str, ...] = ()
-    """What else could not be verified, one sentence each."""
+    """What else could not be verified, one sentence each, which names its object before the colon."""
+    unsteady: tuple[str, ...] = ()
+    """What changed while it was read, one sentence each: not verified either."""
     differences: tuple[RowDifferences, ...] = ()
     """Of tables that differ, where rows were asked for."""
     notes: tuple[str, ...] = ()
@@ -193,23 +216,44 @@ class Proof:
         return tuple(t for t in self.tables if t.error)
 
     @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Everything that could not be verified, each name once."""
+        errors: dict[str, list[str]] = {str(t.unit): [t.error] for t in self.unchecked}
+        redo = {*self.unsteady, *(str(t.unit) for t in self.unchecked if t.moved)}
+        for sentence in (*self.unchecked_others, *self.unsteady):
+            name, _, error = sentence.partition(": ")
+            errors.setdefault(name, []).append(error)
+        return tuple(Doubt(name=n, error="; ".join(found), redo=n in redo) for n, found in errors.items())
+
+    @property
     def different(self) -> tuple[TableComparison, ...]:
         return tuple(t for t in self.tables if not t.error and not t.equal and not _only_refreshed(t))
 
     @property
     def refreshed(self) -> tuple[TableComparison, ...]:
-        """Materialised views that hold other rows: whoever refreshed them last did it at another time."""
+        """Materialised views that were stale on the source: rows that only those held are not on the target."""
         return tuple(t for t in self.tables if not t.error and not t.equal and _only_refreshed(t))
 
     @property
     def same(self) -> bool:
         decisive = any(d.decisive for d in self.definitions)
-        return not (self.unchecked or self.unchecked_others or self.different or self.sequences_behind or decisive)
+        return not (self.doubts or self.different or self.sequences_behind or decisive)
 
 
 def _only_refreshed(compared: TableComparison) -> bool:
     both = (compared.source, compared.target)
-    return compared.unit.derived and not any(digest is None or digest == UNPOPULATED for digest in both)
+    return (
+        compared.unit.derived and compared.stale and not any(digest is None or digest == UNPOPULATED for digest in both)
+    )
+
+
+def stale_view(compared: TableComparison) -> str:
+    """What is to be said of one of `Proof.refreshed`."""
+    counts = [digest.rows if digest else "no" for digest in (compared.source, compared.target)]
+    return (
+        f"materialised view {compared.unit} was stale on the old server: it holds {counts[0]} rows there and "
+        f"{counts[1]} on the new one, which its query gave; rows that only the old one holds are not there"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

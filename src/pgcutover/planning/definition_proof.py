@@ -10,7 +10,7 @@ from dataclasses import replace
 from pgcutover.facts import inventory as facts
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.facts.proof import DefinitionDifference, Standing
-from pgcutover.planning.expectations import PUBLIC_RIGHTS, expected
+from pgcutover.planning.expectations import HIDDEN, PUBLIC_RIGHTS, expected
 from pgcutover.planning.spelling import spelled_alike
 
 Definitions = Mapping[str, str]
@@ -35,7 +35,7 @@ def definition_differences(
     seen: Collection[str] | None = None,
     reparsed: Definitions = NONE,
 ) -> tuple[DefinitionDifference, ...]:
-    """Objects that are not defined alike on both sides, by name.
+    """Objects that are not defined alike on both sides, by name, or that we may read on neither.
 
     `seen` are marks of differences that a restore makes; `reparsed` are texts of the source as the target prints them.
     """
@@ -43,7 +43,7 @@ def definition_differences(
     unlike = [
         DefinitionDifference(name=name, source=ours.get(name), target=theirs.get(name))
         for name in sorted({*ours, *theirs})
-        if not _alike(name, ours.get(name), theirs.get(name))
+        if (not _alike(name, ours.get(name), theirs.get(name)) or ours.get(name) == HIDDEN)
         and (name not in reparsed or reparsed[name] != theirs[name])
     ]
     return tuple(_judged(d, same_major=same_major or d.name in reparsed, seen=seen) for d in _each_once(unlike))

@@ -14,6 +14,9 @@ from pgcutover.planning.definitions import MADE_BEFORE, UNCARRIED_KINDS
 Case = Callable[[DefinitionDifference], bool]
 
 PUBLIC_RIGHTS = "database:rights of PUBLIC"
+NOBODY = "nobody but the owner"
+HIDDEN = "(hidden)"
+"""In the place of what this role may not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,10 @@ def lost(difference: DefinitionDifference) -> bool:
     return difference.target is None
 
 
+def _added(difference: DefinitionDifference) -> bool:
+    return difference.source is None
+
+
 def any_case(_: DefinitionDifference) -> bool:
     return True
 
@@ -42,11 +49,20 @@ def any_case(_: DefinitionDifference) -> bool:
 def _only_public_usage(difference: DefinitionDifference) -> bool:
     """All that the target adds, or lacks, is that everybody may look into the schema."""
     sides = [set((text or "").split("; ")) for text in (difference.source, difference.target)]
-    return sides[0] ^ sides[1] <= {"PUBLIC: USAGE", "nobody but the owner"}
+    return sides[0] ^ sides[1] <= {"PUBLIC: USAGE", NOBODY}
 
 
 def _hidden(difference: DefinitionDifference) -> bool:
-    return "(hidden)" in (difference.source, difference.target)
+    return HIDDEN in (difference.source, difference.target)
+
+
+def _more_than_had(difference: DefinitionDifference) -> bool:
+    """Whoever may use it on the source may on the target, and further roles may, but not everybody."""
+    ours, theirs = (
+        {entry for entry in (text or "").split("; ") if entry not in ("", NOBODY)}
+        for text in (difference.source, difference.target)
+    )
+    return ours < theirs and not any(entry.startswith("PUBLIC:") for entry in theirs - ours)
 
 
 def _lost_unread(difference: DefinitionDifference) -> bool:
@@ -78,6 +94,9 @@ EXPECTATIONS = (
         names="owner:",
         case=lost,
         reason="everything on the new server belongs to the application's role, here the database's owner",
+    ),
+    Expectation(
+        names=rf"(schema:|rights:on schema )({MADE})$", case=_added, reason="the schema is made with the new database"
     ),
     Expectation(names=rf"owner:of schema ({MADE})$", case=any_case, reason="the schema is made with the new database"),
     Expectation(
@@ -122,6 +141,11 @@ EXPECTATIONS = (
         case=_only_public_usage,
         standing=Standing.UNDECIDED,
         reason="the schema is made with the new database",
+    ),
+    Expectation(
+        names="rights:on (foreign-data wrapper|language) ",
+        case=_more_than_had,
+        reason="it is the new server's; there its master holds what a superuser holds on the old one",
     ),
     Expectation(
         names="rights:on (foreign-data wrapper|language) ",

@@ -4,7 +4,8 @@ Run again, it goes on where it stopped: what has a marker on the target is not c
 again. Going back leaves the target as it is: no path deletes rows that may be the only copy.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgcutover.copying.chunk import ChunkJob
@@ -12,6 +13,7 @@ from pgcutover.copying.graph import Work, carry_out
 from pgcutover.errors import FenceError
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.definitions import TocEntry, identified, index_owners
+from pgcutover.planning.largeobjects import Batch
 from pgcutover.planning.tasks import Chunk, Mark, Task, TaskKind, plan_chunks, plan_tasks
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.ports_copy import Copier, CopyWorld
@@ -30,6 +32,7 @@ class Copy:
         "source: COPY (SELECT ... FROM ONLY table) TO STDOUT, every table in one exported snapshot (reads only)",
         "target: COPY table FROM STDIN, with a marker in pgcutover.chunk in the same transaction",
         "target: lo_from_bytea() of every large object, in batches with a marker each",
+        "both: SELECT count(*), sum(hash of each row) of tables that arrived, kept in pgcutover.digest for the proof",
         "target: pg_restore of indexes, constraints, foreign keys, triggers, policies and rules",
     )
 
@@ -56,7 +59,8 @@ class Copy:
         _carry_out(copier, inventory, marks, target_version)
         after = copier.source.inventory()
         _refuse_other_definitions(after, before)
-        _refuse_other_files(plan_chunks(after, target_version=target_version), copier.target.marks())
+        chunks = plan_chunks(after, target_version=target_version)
+        _refuse_other_files((*chunks, *copier.source.large_objects()), copier.target.marks())
 
     def verify(self, world: CopyWorld, before: Before) -> Finding:
         copier = world.copier
@@ -104,18 +108,40 @@ def _carry_out(copier: Copier, inventory: DatabaseInventory, marks: Mapping[str,
     wanted = {e.dump_id: e for e in entries if e.dump_id not in named or named[e.dump_id].key not in there}
     tasks = plan_tasks(inventory, entries, index_owners(entries, things), target_version=target_version)
     done = {task.name for task in tasks if task.chunk is not None and task.chunk.name in marks}
-    with copier.target.held(), copier.source.snapshot() as snapshot:
+    with copier.target.held(), copier.source.snapshot() as snapshot, copier.early(snapshot) as told:
+        ended = _when_settled(tasks, told)
+        for task in tasks:
+            if task.name in done:
+                ended(task)
         work = Work(
             crew=copier.crew(),
             job=lambda chunk: _job(copier, inventory, chunk, snapshot),
             build=lambda task: _build(copier, task, wanted),
             builders=copier.builders,
             abandon=copier.target.abandon,
+            ended=ended,
         )
         carry_out(tasks, work, done=done)
         for batch in copier.source.large_objects():
             if batch.name not in marks:
                 copier.target.put_large_objects(batch, copier.source.pieces(snapshot, batch))
+
+
+def _when_settled(tasks: Sequence[Task], told: Callable[[Chunk], None]) -> Callable[[Task], None]:
+    """Hears of tasks that ended, and tells of each chunk once its rows are there and its own indexes stand.
+
+    Not before: a key comes into force under a lock that whoever reads the table would keep from it.
+    """
+    chunks = {task.name: task.chunk for task in tasks if task.chunk is not None}
+    left = Counter([*chunks, *(need for task in tasks if task.kind is TaskKind.BUILD for need in task.needs)])
+
+    def ended(task: Task) -> None:
+        for name in (task.name, *(task.needs if task.kind is TaskKind.BUILD else ())):
+            left[name] -= 1
+            if name in chunks and not left[name]:
+                told(chunks[name])
+
+    return ended
 
 
 def _job(copier: Copier, inventory: DatabaseInventory, chunk: Chunk, snapshot: str) -> ChunkJob:
@@ -148,7 +174,7 @@ def _marks(copier: Copier, chunks: tuple[Chunk, ...]) -> dict[str, Mark]:
         FenceError: a table that was copied has been rewritten on the source since.
     """
     marks = copier.target.marks()
-    _refuse_other_files(chunks, marks)
+    _refuse_other_files((*chunks, *copier.source.large_objects()), marks)
     for chunk in chunks:
         if chunk.name in marks and not _arrived(copier, chunk, marks):
             copier.target.forget(chunk.name)
@@ -169,7 +195,7 @@ def _refuse_other_definitions(inventory: DatabaseInventory, before: Before) -> N
         raise FenceError("definitions on the source changed while it was copied", hint=LEAK_HINT)
 
 
-def _refuse_other_files(chunks: tuple[Chunk, ...], marks: Mapping[str, Mark]) -> None:
+def _refuse_other_files(chunks: tuple[Chunk | Batch, ...], marks: Mapping[str, Mark]) -> None:
     for chunk in chunks:
         if chunk.name in marks and marks[chunk.name].storage != chunk.storage:
             raise FenceError(

@@ -14,11 +14,11 @@ from pgcutover.planning.plan import Phase, Plan
 from pgcutover.running.journal import Event, Note, Run, timings
 from pgcutover.running.state import Move, StepState, fold
 from pgcutover.running.step import Json
+from pgcutover.steps.acceptance import ACCEPTED_UNVERIFIED
 from pgcutover.steps.destroy import DESTROYED
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
 from pgcutover.steps.releases import ACCEPTED, MADE
-from pgcutover.steps.verify import ACCEPTED_UNVERIFIED
 
 
 class Outcome(StrEnum):

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgcutover.errors import CopyError
-from pgcutover.facts.proof import Proof
+from pgcutover.facts.proof import Cost, Proof, stale_view
 from pgcutover.running.step import Before, Finding, Json, Verdict
+from pgcutover.steps.acceptance import UNVERIFIED, accepted, listed
 from pgcutover.steps.canary import seen_by_canary
 from pgcutover.steps.ports_database import DatabaseWorld
 
 NAMED = 10
-ACCEPTED_UNVERIFIED = "accepted unverified"
-"""Kind of the note in which a person accepts that one table, or one sequence, could not be verified."""
 HINT = "Nothing was switched: the application can go back to the old database. "
 
 
@@ -33,6 +32,7 @@ class Verify:
     calls: tuple[str, ...] = (
         "target: ALTER DATABASE … SET default_transaction_read_only = on",
         "both: SELECT count(*), sum(hash of each row) per table; definitions; sequences",
+        "both: of tables that were read while others were copied, only a count of all rows and of newer ones",
     )
 
     def observe(self, world: DatabaseWorld) -> Before:
@@ -40,9 +40,10 @@ class Verify:
 
     def do(self, world: DatabaseWorld, before: Before) -> None:
         world.target.close()
-        proof = world.proof.compare(seen=seen_by_canary(world.notes))
-        failures = _unchecked(proof, _accepted(world))
+        proof = world.proof.compare(seen=seen_by_canary(world.notes), early=True)
+        failures = _unchecked(proof, accepted(world, proof.doubts))
         if failures:
+            world.notes.note(UNVERIFIED, listed(proof.doubts))
             raise CopyError(
                 f"could not verify {_listed(failures)}",
                 hint=f"{HINT}Look at the cause, then run the command again; or, knowing what it means, add "
@@ -60,13 +61,13 @@ class Verify:
         if proof is None:
             # What another process found is not known here; comparing again only reads.
             return Finding(verdict=Verdict.PARTIAL if closed else Verdict.ABSENT)
-        accepted = _accepted(world)
-        passed = not _unchecked(proof, accepted) and not _differences(proof)
+        let_pass = accepted(world, proof.doubts)
+        passed = not _unchecked(proof, let_pass) and not _differences(proof)
         verdict = Verdict.WHOLE if passed and closed else Verdict.PARTIAL
         return Finding(
             verdict=verdict,
-            detail=_summary(proof, accepted),
-            evidence={**_evidence(proof), "accepted_unverified": {**accepted}},
+            detail=_summary(proof, let_pass),
+            evidence={**_evidence(proof), "accepted_unverified": {**let_pass}},
         )
 
     def undo(self, world: DatabaseWorld, before: Before) -> None:
@@ -74,15 +75,9 @@ class Verify:
         world.target.open()
 
 
-def _accepted(world: DatabaseWorld) -> dict[str, str]:
-    """Reasons by what was accepted."""
-    return {str(note["table"]): str(note["reason"]) for note in world.notes.notes(ACCEPTED_UNVERIFIED)}
-
-
-def _unchecked(proof: Proof, accepted: Mapping[str, str]) -> list[str]:
-    """What could not be verified and nobody accepted; a sentence names its object before the colon."""
-    failures = [f"{c.unit}: {c.error}" for c in proof.unchecked if str(c.unit) not in accepted]
-    return failures + [s for s in proof.unchecked_others if s.partition(": ")[0] not in accepted]
+def _unchecked(proof: Proof, let_pass: Mapping[str, str]) -> list[str]:
+    """What could not be verified and nobody accepted."""
+    return [str(doubt) for doubt in proof.doubts if doubt.name not in let_pass]
 
 
 def _differences(proof: Proof) -> list[str]:
@@ -99,13 +94,13 @@ def _listed(things: Sequence[str]) -> str:
     return "; ".join(things[:NAMED]) + more
 
 
-def _summary(proof: Proof, accepted: Mapping[str, str]) -> str:
+def _summary(proof: Proof, let_pass: Mapping[str, str]) -> str:
     rows = sum(c.source.rows for c in proof.tables if c.source is not None)
     undecisive = sum(not d.decisive for d in proof.definitions)
     said = f", {undecisive} differences that decide nothing, named in the report" if undecisive else ""
-    unverified = [name for name in accepted if name in {str(c.unit) for c in proof.unchecked}]
-    doubt = f"; NOT verified, and accepted: {', '.join(unverified)}" if unverified else ""
-    return f"{len(proof.tables)} tables, {rows} rows compared{said}{doubt}"
+    doubt = f"; NOT verified, and accepted: {', '.join(let_pass)}" if let_pass else ""
+    stale = "".join(f"; {stale_view(c)}" for c in proof.refreshed)
+    return f"{len(proof.tables)} tables, {rows} rows compared{said}{doubt}{stale}"
 
 
 def _evidence(proof: Proof) -> dict[str, Json]:
@@ -120,11 +115,27 @@ def _evidence(proof: Proof) -> dict[str, Json]:
             for c in proof.tables
             if c not in proof.refreshed
         ],
-        "refreshed": [str(c.unit) for c in proof.refreshed],
+        "refreshed": [stale_view(c) for c in proof.refreshed],
         "hashes": {str(c.unit): c.source.hash128 for c in proof.tables if c.source},
         "definitions": [str(d) for d in proof.definitions],
         "sequences_behind": [*proof.sequences_behind],
-        "unchecked": [f"{c.unit}: {c.error}" for c in proof.unchecked] + [*proof.unchecked_others],
+        "unchecked": [str(doubt) for doubt in proof.doubts],
         "seconds": round(proof.seconds, 3),
         "rows_seconds": round(proof.rows_seconds, 3),
+        "reading": {
+            "source": _spent([c.source_cost for c in proof.tables]),
+            "target": _spent([c.target_cost for c in proof.tables]),
+            # While this step runs nothing else of the move does, and the application is down.
+            "outage_seconds": round(proof.seconds, 3),
+        },
+    }
+
+
+def _spent(costs: Sequence[Cost | None]) -> dict[str, Json]:
+    """What reading one side cost: seconds of all sessions together, and of them those that the copy's own time hid."""
+    known = [cost for cost in costs if cost is not None]
+    return {
+        "seconds": round(sum(cost.seconds for cost in known), 3),
+        "during_copy_seconds": round(sum(cost.early_seconds for cost in known), 3),
+        "bytes": sum(cost.bytes for cost in known),
     }

@@ -37,6 +37,8 @@ SELECT m.kind, m.name FROM ({rights}) AS m
  UNION ALL
 SELECT 'foreign_tables', s.name FROM shown AS s WHERE s.relkind = 'f'
  UNION ALL
+SELECT 'materialised_views', s.name FROM shown AS s JOIN pg_class AS c ON c.oid = s.oid WHERE s.relkind = 'm' AND c.relispopulated
+ UNION ALL
 SELECT 'user_mappings', format('%s on %s', m.role, m.server) FROM ({mappings}) AS m WHERE m.names IS NULL
  UNION ALL
 SELECT 'bypassing_roles', y.rolname FROM ({bypassing}) AS y

@@ -37,7 +37,11 @@ WITH shown AS (
       -- A dump puts the inherited columns first, in their parents' order, wherever they stood.
      CROSS JOIN LATERAL (SELECT NOT s.relispartition AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = s.oid)
                          ) AS h (there)
+      -- A dump gives a partition without a default DEFAULT NULL where its parent has one; of a type with a modifier the
+      -- server keeps that. Only of a domain does it mean anything.
       LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+                               AND (a.attgenerated <> '' OR t.typtype = 'd' OR pg_get_expr(f.adbin, f.adrelid) NOT IN (
+                                        'NULL::' || format_type(a.atttypid, NULL), 'NULL::' || format_type(a.atttypid, -1)))
      WHERE a.attnum > 0 AND NOT a.attisdropped
      GROUP BY a.attrelid
 )
