@@ -100,7 +100,15 @@ def _summary(proof: Proof, let_pass: Mapping[str, str]) -> str:
     said = f", {undecisive} differences that decide nothing, named in the report" if undecisive else ""
     doubt = f"; NOT verified, and accepted: {', '.join(let_pass)}" if let_pass else ""
     stale = "".join(f"; {stale_view(c)}" for c in proof.refreshed)
-    return f"{len(proof.tables)} tables, {rows} rows compared{said}{doubt}{stale}"
+    return f"{len(proof.tables)} tables, {rows} rows compared, {_told(proof)}{said}{doubt}{stale}"
+
+
+def _told(proof: Proof) -> str:
+    """What reading cost the source, in seconds of all sessions together."""
+    spent = [c.source_cost for c in proof.tables if c.source_cost is not None]
+    hidden_s = sum(cost.early_seconds for cost in spent)
+    early = f", {hidden_s:.1f} s of them during the copy" if hidden_s else ""
+    return f"the source read for {sum(cost.seconds for cost in spent):.1f} s{early}"
 
 
 def _evidence(proof: Proof) -> dict[str, Json]:
