@@ -99,6 +99,45 @@ def test_a_change_of_rights_that_never_ends_is_not_waited_for(new: Fenced, close
     assert set() == holders(new, "a")
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_shut_again_it_gives_back_what_appeared_since(new: Fenced, gate: Gate, by_hand: bool) -> None:
+    """What the second shutting took comes back beside what the first took, and the default is that from before it."""
+    new.run(f'ALTER DATABASE "{new.owner.database}" SET default_transaction_read_only = off')
+    rights, settings = new.state()
+    with gate.quiet():
+        assert () == gate.shut()
+    shut, _ = new.state()
+    new.run(
+        f'CREATE TABLE public.late (id integer); ALTER TABLE late OWNER TO "{new.owner.user}";'
+        f'GRANT INSERT ON late TO "{new.other.user}"; GRANT DELETE ON a TO "{new.other.user}" WITH GRANT OPTION'
+    )
+    appeared = new.state()[0] - shut
+    for _ in range(2):
+        with gate.quiet():
+            assert () == gate.shut()
+    assert set() == holders(new, "a") | holders(new, "b") | holders(new, "late")
+    if by_hand:
+        run(new, str(new.one("SELECT undo_sql FROM pgcutover.fence")))
+    else:
+        gate.open()
+    assert (rights | appeared, settings) == new.state()
+    run(new, "INSERT INTO late VALUES (1)")
+
+
+def test_what_could_not_be_taken_does_not_stop_who_gives_the_rights_back(new: Fenced, gate: Gate) -> None:
+    """A table of another role, there before or made between two shuttings, is nothing to give back."""
+    made = f'CREATE TABLE public.{{0}} (id integer); ALTER TABLE {{0}} OWNER TO "{new.other.user}"'
+    new.run(made.format("early"))
+    state = new.state()
+    gate.close()
+    assert 1 == len(gate.shut())
+    new.run(made.format("late"))
+    assert 2 == len(gate.shut())
+    run(new, str(new.one("SELECT undo_sql FROM pgcutover.fence")))
+    rights, settings = new.state()
+    assert state == (frozenset(r for r in rights if r[1] != "public.late"), settings)
+
+
 @pytest.mark.parametrize("before", [None, "off"])
 def test_what_gives_the_rights_back_opens_too(new: Fenced, gate: Gate, before: str | None) -> None:
     """The record says the default from before the gate closed, not the closed gate's own, for a person with psql."""

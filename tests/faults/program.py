@@ -28,7 +28,6 @@ from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource
 from pgcutover.edges.copystream import carry
 from pgcutover.edges.copytarget import CopyTarget
-from pgcutover.edges.early import EarlyDigests
 from pgcutover.edges.gate import Gate
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.postgres import Server
@@ -188,10 +187,9 @@ def joined(where: Where, claim: Claim, source: Server, target: Server) -> World:
             builders=where.jobs,
             source_dsn=source.dsn,
             target_dsn=target.dsn,
-            early=EarlyDigests(source=source, target=copy_target).taking,
         ),
         target=Gate(target, claim_sql=claimed),
-        proof=ContentProof(source, target, directory=Path(where.state) / "salvage", jobs=where.jobs, run_id=RUN),
+        proof=ContentProof(source, target, directory=Path(where.state) / "salvage", jobs=where.jobs),
         notes=NoNotes(),
     )
 

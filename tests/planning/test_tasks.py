@@ -10,7 +10,7 @@ from pgcutover.errors import RefusedError
 from pgcutover.facts.inventory import Column, DatabaseInventory, PartitionKey, Table
 from pgcutover.facts.names import TableName
 from pgcutover.planning.definitions import TocEntry
-from pgcutover.planning.tasks import Task, TaskKind, plan_chunks, plan_tasks, spelt
+from pgcutover.planning.tasks import Task, TaskKind, plan_chunks, plan_tasks
 
 TEXT = Column(
     name="t",
@@ -115,8 +115,8 @@ def test_a_rewritten_table_has_another_storage() -> None:
 
 def test_no_two_tables_share_a_name() -> None:
     """A dot in a name does not make two chunks one."""
-    assert 'app."a.b"' == spelt(TableName(schema="app", name="a.b"))
-    assert '"app.a".b' == spelt(TableName(schema="app.a", name="b"))
+    assert 'app."a.b"' == TableName(schema="app", name="a.b").spelt
+    assert '"app.a".b' == TableName(schema="app.a", name="b").spelt
 
 
 def entry(dump_id: int, kind: str) -> TocEntry:

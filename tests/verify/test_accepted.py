@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 
 from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
+from pgcutover.app.guards import RunNotes
+from pgcutover.app.session import RunSession
 from pgcutover.edges.content import ContentProof
+from pgcutover.edges.journal import SqliteJournal
 from pgcutover.errors import CopyError, RefusedError, UsageError
 from pgcutover.faces.cli_verify import table_and_reason
 from pgcutover.facts.proof import Doubt
@@ -79,6 +83,47 @@ def test_what_changed_meanwhile_is_never_accepted() -> None:
     for name in (gone, changed):
         with pytest.raises(RefusedError, match="cannot be accepted"):
             acceptances([told], [(name, "why not")], by="me")
+
+
+def test_tables_of_one_plain_name_are_two_doubts(world: tuple[TwoDatabases, Fenced, Fenced]) -> None:
+    """What is accepted of one is not accepted of the other; which is meant is told by quotes, where a plain name is not
+    one table's alone."""
+    both, old, new = world
+    for database in (old, new):
+        database.run('CREATE SCHEMA "a.b"; CREATE SCHEMA a; GRANT USAGE ON SCHEMA "a.b", a TO PUBLIC')
+        database.run(
+            'CREATE TABLE "a.b".c (i integer); CREATE TABLE a."b.c" (i integer); CREATE TABLE a."T" (i integer)'
+        )
+    with pytest.raises(CopyError, match="could not verify"):
+        Verify().do(both, {})
+    with pytest.raises(RefusedError, match=r'a\.b\.c may be ("a\.b"\.c|a\."b\.c") or'):
+        accept(both, "a.b.c")
+    for typed in ("public.shut", "a.T", '"a.b".c'):
+        accept(both, typed)
+    with pytest.raises(CopyError, match=r'could not verify a\."b\.c": ') as refused:
+        Verify().do(both, {})
+    assert '"a.b".c' not in refused.value.message
+    accept(both, 'a."b.c"')
+    Verify().do(both, {})
+    assert Verdict.WHOLE == Verify().verify(both, {}).verdict
+
+
+def test_what_another_run_could_not_verify_is_not_accepted(tmp_path: Path) -> None:
+    """It was another copy, of other rows."""
+    doubt = Doubt(name="public.shut", error="unreadable", redo=False)
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        for run in ("first", "second"):
+            journal.open_run(run, "plan", {}, by="me")
+            session = RunSession.__new__(RunSession)
+            session.notes, session._journal = RunNotes(journal=journal, run=run), journal
+            session.world = SimpleNamespace(heroku=SimpleNamespace(account_email=lambda: "me"))
+            if run == "first":
+                session.notes.note(UNVERIFIED, listed([doubt]))
+                session.accept_unverified([("public.shut", "looked")])
+                assert ["looked"] == [n["reason"] for n in session.notes.notes(ACCEPTED_UNVERIFIED)]
+                journal.close_run(run, "returned")
+        with pytest.raises(RefusedError, match="not among what could not be verified"):
+            session.accept_unverified([("public.shut", "looked")])
 
 
 @pytest.mark.parametrize("text", ["public.t", "public.t=", "=why", " = "])

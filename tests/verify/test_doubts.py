@@ -1,5 +1,6 @@
 """What cannot be verified is never called equal; what is read is of one moment."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -138,6 +139,86 @@ def test_other_rows_as_many_of_a_view_that_is_up_to_date_are_a_doubt(pair: Pair)
     proof = pair.proof.compare()
     assert [("public.one", True)] == [(str(c.unit), "up to date" in c.error) for c in proof.unchecked]
     assert not proof.same
+
+
+def held(database: Fenced, view: str, rows: int) -> None:
+    """Fill a view of `s` with so many rows, whatever its query gives now."""
+    owner(
+        database,
+        f"CREATE TABLE kept AS TABLE s; DELETE FROM s; INSERT INTO s SELECT generate_series(1, {rows});"
+        f"REFRESH MATERIALIZED VIEW {view}; DELETE FROM s; INSERT INTO s TABLE kept; DROP TABLE kept",
+    )
+
+
+def test_a_stale_view_explains_nothing_where_the_targets_is_not_what_its_query_gives(pair: Pair) -> None:
+    """Stale on the old server, and empty on the new one whose query gives 201 rows, is a doubt; so is a random one; and
+    what is made from it; filled by its query, it is stale."""
+    pair.both(
+        "CREATE TABLE s (id integer); INSERT INTO s SELECT generate_series(1, 201);"
+        "CREATE MATERIALIZED VIEW stale AS SELECT id FROM s;"
+        "CREATE MATERIALIZED VIEW vol AS SELECT id, random() AS r FROM s;"
+        "CREATE MATERIALIZED VIEW many AS SELECT count(*) AS n FROM stale"
+    )
+    held(pair.old, "stale", 200)
+    owner(pair.old, "REFRESH MATERIALIZED VIEW many")
+    for view in ("stale", "vol"):
+        held(pair.new, view, 0)
+    owner(pair.new, "REFRESH MATERIALIZED VIEW many")
+    proof = pair.proof.compare()
+    assert () == (*proof.refreshed, *proof.different)
+    errors = {str(c.unit): c.error for c in proof.unchecked}
+    assert {"public.stale", "public.vol", "public.many"} == set(errors)
+    assert "200 rows on the old server and 0 on the new one, and on the new one too" in errors["public.stale"]
+    assert "201 rows on the old server and 0 on the new one, and on the new one too" in errors["public.vol"]
+    assert "made from public.stale" in errors["public.many"]
+    assert not proof.same
+    owner(pair.new, "REFRESH MATERIALIZED VIEW stale")
+    proof = pair.proof.compare()
+    assert {"public.stale": True, "public.many": False} == {
+        str(c.unit): c.stale for c in (*proof.refreshed, *proof.different)
+    }
+    owner(pair.new, "REFRESH MATERIALIZED VIEW many")
+    assert ["public.many", "public.stale"] == sorted(str(c.unit) for c in pair.proof.compare().refreshed)
+
+
+def test_a_views_query_that_takes_too_long_is_a_doubt(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application waits meanwhile: the query is ended, and whether the view is stale is not known."""
+    monkeypatch.setattr("pgcutover.edges.staleness.LIMIT_S", 1)
+    pair.both(
+        "CREATE TABLE naps (s integer); INSERT INTO naps VALUES (0);"
+        "CREATE MATERIALIZED VIEW slept AS SELECT s, pg_sleep(s) IS NULL AS n FROM naps"
+    )
+    owner(pair.new, "INSERT INTO naps VALUES (0); REFRESH MATERIALIZED VIEW slept")
+    pair.both("UPDATE naps SET s = 5")
+    (found,) = (c for c in pair.proof.compare().unchecked if c.unit.derived)
+    for side in ("old", "new"):
+        assert f"whether the {side} server's is stale is not known: its query was cancelled, or took more than 1 s" in (
+            found.error
+        )
+
+
+def test_errors_of_a_table_do_not_depend_on_which_session_meets_one_first(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two slices of one table are damaged: both are told, in one order, whether one session reads or four."""
+    monkeypatch.setattr("pgcutover.planning.slices.SLICE_BYTES", 32768)
+    pair.both("CREATE TABLE t (id integer PRIMARY KEY, pad text, v text); ALTER TABLE t ALTER v SET STORAGE EXTERNAL")
+    pair.both("INSERT INTO t SELECT i, repeat('p', 1000), repeat('v', 3000) FROM generate_series(1, 300) AS i")
+    with pair.old.superuser() as session:
+        session.execute("SET allow_system_table_mods = on")
+        toast = pair.old.one("SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 'public.t'::regclass")
+        kind = f"UPDATE pg_class SET relkind = %s WHERE oid = '{toast}'::regclass"
+        # Values are in the order of the rows.
+        lost = session.execute(f"SELECT min(chunk_id), max(chunk_id) FROM {toast}").fetchone()
+        session.execute(kind, ("r",))
+        session.execute(f"DELETE FROM {toast} WHERE chunk_id IN (%s, %s)", lost)
+        session.execute(kind, ("t",))
+        # Until then they are found, deleted or not.
+        session.execute(f"VACUUM {toast}")
+    unit = pair.unit("t")
+    errors = {compare(pair.old.server, pair.new.target, [unit], jobs=jobs)[0].error for jobs in (1, 4, 4)}
+    (error,) = errors
+    assert [str(value) for value in lost or ()] == re.findall(r"toast value (\d+)", error)
 
 
 def test_functions_of_a_views_query_find_what_the_application_finds(pair: Pair) -> None:

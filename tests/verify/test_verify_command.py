@@ -75,7 +75,15 @@ def test_a_wrong_command_line_is_no_verdict(both: tuple[Fenced, Fenced], tmp_pat
     codes = [verify(both, *words, cwd=tmp_path).returncode for words in (["--wrong"], ["--limit", "x"])]
     command = [sys.executable, "-m", "pgcutover", "verify"]
     codes.append(subprocess.run(command, env=lone, cwd=tmp_path, capture_output=True, check=False).returncode)
-    assert [64, 64, 64] == codes
+    codes.append(verify(both, "--env", "production", cwd=tmp_path).returncode)
+    assert [64, 64, 64, 64] == codes
+
+
+def test_a_database_compared_with_itself_proves_nothing(both: tuple[Fenced, Fenced], tmp_path: Path) -> None:
+    """One wrong variable must not read as a proof."""
+    found = verify(both, "--target", environ(both)["PGCUTOVER_SOURCE"], cwd=tmp_path)
+    assert 3 == found.returncode
+    assert "one and the same database" in " ".join(found.stdout.split())
 
 
 def test_a_server_that_cannot_be_reached_could_not_be_verified(both: tuple[Fenced, Fenced], tmp_path: Path) -> None:
@@ -126,8 +134,10 @@ def test_ctrl_c_is_no_verdict(both: tuple[Fenced, Fenced], tmp_path: Path) -> No
         _until_waiting(both[0])
         running.send_signal(signal.SIGINT)
         lock.rollback()
-        running.communicate(timeout=60)
+        _, said = running.communicate(timeout=60)
     assert 130 == running.returncode
+    assert b"interrupted" in said
+    assert b"pgcutover status" in said
 
 
 def _until_waiting(database: Fenced) -> None:

@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pgcutover.app.trust import trust
 from pgcutover.config import Config
 from pgcutover.edges.archive import fit_tools
 from pgcutover.edges.aws import Aws
+from pgcutover.edges.blockers import path_blockers
 from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.postgres import Server
@@ -57,9 +58,11 @@ def take_stock(heroku: HerokuClient, config: Config, *, pinned: str = "") -> Sto
     estate = read_estate(heroku, config)
     dsn = source_dsn(heroku, estate.leader.billing_app, estate.leader.name)
     trusted = trust(dsn, pinned=pinned, state=config.state)
+    server = Server(dsn=trusted.dsn, side="source")
+    found = read_inventory(server)
     return Stock(
         estate=estate,
-        database=read_inventory(Server(dsn=trusted.dsn, side="source")),
+        database=replace(found, blockers=(*found.blockers, *path_blockers(server))),
         certificate=trusted.anchor.sha256,
         certificate_enforced=trusted.anchor.enforced,
     )

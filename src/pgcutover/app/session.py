@@ -127,14 +127,13 @@ class RunSession:
         self.notes.note(CONFIRMED, {"what": what, "by": by})
 
     def accept_unverified(self, wanted: Sequence[tuple[str, str]]) -> None:
-        """Names and reasons, of what the newest comparison that failed could not verify, in this run or one before.
+        """Names and reasons, of what this run's newest comparison that failed could not verify.
 
         Raises:
             RefusedError: see `acceptances`.
         """
         if wanted:
-            told = [n.payload for run in self._journal.runs() for n in self._journal.notes(run.run, UNVERIFIED)]
-            for note in acceptances([t for t in told if isinstance(t, Mapping)], wanted, by=self.me):
+            for note in acceptances(self.notes.notes(UNVERIFIED), wanted, by=self.me):
                 self.notes.note(ACCEPTED_UNVERIFIED, note)
 
     def confirmed(self, what: str) -> bool:

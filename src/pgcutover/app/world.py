@@ -26,7 +26,6 @@ from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource
 from pgcutover.edges.copystream import carry
 from pgcutover.edges.copytarget import CopyTarget
-from pgcutover.edges.early import EarlyDigests
 from pgcutover.edges.fencing import HeldSource
 from pgcutover.edges.gate import Gate
 from pgcutover.edges.heroku import HerokuClient
@@ -38,10 +37,6 @@ from pgcutover.edges.vault import Vault
 from pgcutover.errors import AwsError
 from pgcutover.planning.plan import ClientPlan, Plan
 from pgcutover.steps.ports_copy import Copier
-
-EARLY_SHARE = 4
-"""One in so many of the sessions that a move may have reads, while others copy."""
-EARLY_BYTES = 16 * 2**20
 
 TARGET_SETTINGS = {"default_transaction_read_only": "off"}
 """The target is closed to everybody's writes until the switch opens it; our own sessions say otherwise."""
@@ -170,7 +165,6 @@ class RunWorld:
             self.plain_target,
             directory=self._config.state / "runs" / self.run / "salvage",
             jobs=self.plan.decisions.jobs,
-            run_id=self.run,
         )
 
     @cached_property
@@ -197,12 +191,6 @@ class RunWorld:
             builders=max(1, min(decisions.jobs, os.cpu_count() or 1)),
             source_dsn=self.source_server.dsn,
             target_dsn=self.target_server.dsn,
-            early=EarlyDigests(
-                source=self.source_server,
-                target=target,
-                sessions=max(1, decisions.jobs // EARLY_SHARE),
-                least_bytes=EARLY_BYTES,
-            ).taking,
         )
 
     def _master(self) -> Server:

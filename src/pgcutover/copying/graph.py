@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgcutover.copying.chunk import ChunkJob
+from pgcutover.copying.chunk import ChunkJob, Copied
 from pgcutover.copying.crew import Crew
 from pgcutover.errors import PgcutoverError
 from pgcutover.planning.tasks import Chunk, Task, TaskKind
@@ -19,7 +19,7 @@ from pgcutover.planning.tasks import Chunk, Task, TaskKind
 class Work:
     """How the two sorts of task are done. `job` words a chunk for the crew; `build` restores a task's entries.
 
-    `ended` hears of every task that ended well; `abandon` is called once, after the first error, to end what is
+    `arrived` hears of every chunk that was carried; `abandon` is called once, after the first error, to end what is
     still running on the servers.
     """
 
@@ -28,7 +28,7 @@ class Work:
     build: Callable[[Task], None]
     builders: int
     abandon: Callable[[], None]
-    ended: Callable[[Task], None] = lambda _: None
+    arrived: Callable[[Copied], None] = lambda _: None
 
 
 def carry_out(tasks: Iterable[Task], work: Work, *, done: Iterable[str] = ()) -> None:
@@ -93,8 +93,8 @@ class _State:
             if copied is None:
                 self._submit(task)
                 return
+            self.work.arrived(copied)
         self.done.add(task.name)
-        self.work.ended(task)
 
     def give_up(self, error: BaseException) -> None:
         """End what runs; its errors are echoes of the first one."""

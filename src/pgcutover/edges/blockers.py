@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from pgcutover.edges.pathbound import path_bound, path_bound_views
-from pgcutover.edges.postgres import Connection, query
+from pgcutover.edges.pathbound import path_bound
+from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.facts.inventory import Blocker
 
 NAMES_SHOWN = 20
@@ -165,17 +165,22 @@ PHRASES: Mapping[str, Phrase] = {
         stops=False,
     ),
     "path_bound": Phrase(
-        what="functions that find what they call only with the application's search_path: {names}; the new server "
-        "loads rows and builds indexes without one",
-        hint="ALTER FUNCTION … SET search_path = public, … for the function that is called there, or write the schema "
-        "in its body. Every dump and restore would fail the same way.",
+        what="indexes whose functions find what they call only with the application's search_path: {names}; they "
+        "would not be built on the new server",
+        hint="ALTER FUNCTION … SET search_path = public, … for the function that the index calls, or write the schema "
+        "in its body. Every restore of a dump would fail the same way.",
+        shown=5,
+    ),
+    "path_untried": Phrase(
+        what="what was not tried without a search_path, for it took too long or was locked: {names}",
+        hint="Where their functions call others without naming the schema, ALTER FUNCTION … SET search_path first.",
+        stops=False,
         shown=5,
     ),
     "path_bound_views": Phrase(
         what="materialised views whose query works only with the application's search_path: {names}",
-        hint="Servers from 17 on fill them without one: ALTER FUNCTION … SET search_path for what the query calls. "
-        "https://www.postgresql.org/docs/17/release-17.html#RELEASE-17-MIGRATION",
-        stops=False,
+        hint="Servers from 17 on fill them without one, and would refuse: ALTER FUNCTION … SET search_path = public, … "
+        "for the function that the query calls. https://www.postgresql.org/docs/17/release-17.html#RELEASE-17-MIGRATION",
         shown=5,
     ),
     "extension_rows": Phrase(
@@ -200,10 +205,16 @@ def read_blockers(connection: Connection) -> tuple[Blocker, ...]:
     for kind, name in connection.execute(query("inventory_blockers").format(**parts)):
         names[kind].append(name)
     names["extension_rows"] += _extension_rows(connection)
-    names["path_bound"] += path_bound(connection)
-    names["path_bound_views"] += path_bound_views(connection)
     found = [_blocker(phrase, sorted(names[kind])) for kind, phrase in PHRASES.items() if names[kind]]
     return tuple(sorted(found, key=lambda blocker: not blocker.stops))
+
+
+def path_blockers(server: Server) -> tuple[Blocker, ...]:
+    """What would fail without a search path, see edges/pathbound.py. It runs functions of the customer's, so it is for
+    who plans, not for every look at a database."""
+    found = path_bound(server)
+    kinds = {"path_bound": found.indexes, "path_untried": found.untried, "path_bound_views": found.views}
+    return tuple(_blocker(PHRASES[kind], names) for kind, names in kinds.items() if names)
 
 
 def _blocker(phrase: Phrase, names: Sequence[str]) -> Blocker:

@@ -5,9 +5,10 @@ each row's range costs a sixth of reading it. It must only read. The invariant: 
 read is reported as not read, never as equal.
 """
 
+import hashlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,7 @@ from queue import Empty, SimpleQueue
 
 import psycopg
 
-from pgcutover.edges.digests import HASH_VALUES, Place, Sums, TooLargeError, digest_of, range_sums, still_there
-from pgcutover.edges.early import KeptDigests, KeptSide, newer, usable
+from pgcutover.edges.digests import HASH_VALUES, Place, Sums, TooLargeError, digest_of, range_sums
 from pgcutover.edges.keyranges import bounded
 from pgcutover.edges.moment import Moment, at_one_moment
 from pgcutover.edges.pieces import pieces_of
@@ -27,6 +27,8 @@ from pgcutover.planning.slices import Slice
 # What reading a materialised view without data is refused with.
 NOT_POPULATED = "55000"
 TRIES = 2
+NAMED = 10
+"""Errors of one unit that are told in full."""
 
 
 def compare(
@@ -38,20 +40,17 @@ def compare(
 
 
 def compare_moments(
-    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, kept: KeptDigests | None = None
+    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int
 ) -> tuple[TableComparison, ...]:
     """Compare units on both servers, `jobs` sessions on each, in the order given.
-
-    Digests that were `kept` are taken over where it is seen that they still hold, and never for a difference: what
-    differs by them is read again.
 
     Raises:
         SourceError, TargetError: a server cannot be reached at all.
     """
-    whole = _read(source, target, [replace(unit, ranges=None) for unit in units], jobs=jobs, kept=kept or {})
+    whole = _read(source, target, [replace(unit, ranges=None) for unit in units], jobs=jobs)
     wanted = {unit.table: unit for unit in units if unit.ranges is not None}
     differing = [wanted[read.unit.table] for read in whole if read.differs and read.unit.table in wanted]
-    by_range = {b.unit.table: b for b in _read(source, target, bounded(source, differing), jobs=jobs, kept={})}
+    by_range = {b.unit.table: b for b in _read(source, target, bounded(source, differing), jobs=jobs)}
     return tuple(_comparison(both, by_range.get(both.unit.table)) for both in whole)
 
 
@@ -62,10 +61,10 @@ class _Read:
     there: bool
     sums: dict[Place, Sums] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    broken: bool = False
+    """Reading it ends sessions: not tried on."""
     too_large: bool = False
     unpopulated: bool = False
-    kept: KeptSide | None = None
-    """Until it is known to hold, nothing else is read; `sums` then counts rows, and those that may be newer."""
     seconds: float = 0.0
     bytes: int = 0
 
@@ -78,22 +77,12 @@ class _Read:
     def digest(self) -> Digest | None:
         if not self.there or self.failures:
             return None
-        if self.kept is not None:
-            return self.kept.digest if self.holds else None
         return UNPOPULATED if self.unpopulated else digest_of(self.sums.values())
-
-    @property
-    def holds(self) -> bool:
-        """Whether the rows are as many as were hashed, and none of them newer."""
-        rows, newer_rows, _ = self.sums.get(None, (0, 0, 0))
-        return self.kept is not None and not self.failures and (self.kept.rows, 0) == (rows, newer_rows)
 
     def cost(self, again: "_Read | None") -> Cost | None:
         """With what reading it again cost."""
         more = again or _Read(there=False)
-        early = self.kept.seconds if self.kept else 0.0
-        seconds = self.seconds + more.seconds + early
-        return Cost(seconds=seconds, bytes=self.bytes + more.bytes, early_seconds=early) if self.there else None
+        return Cost(seconds=self.seconds + more.seconds, bytes=self.bytes + more.bytes) if self.there else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +96,6 @@ class _Both:
     @property
     def too_large(self) -> bool:
         return self.source.too_large or self.target.too_large
-
-    @property
-    def doubted(self) -> bool:
-        """Whether a digest that was kept does not hold, or tells of a difference."""
-        kept = [read for read in (self.source, self.target) if read.kept is not None]
-        return bool(kept) and (self.source.digest != self.target.digest or not all(read.holds for read in kept))
 
     @property
     def differs(self) -> bool:
@@ -133,26 +116,29 @@ def _comparison(whole: _Both, by_range: _Both | None) -> TableComparison:
         unit=told.unit if told else whole.unit,
         source=whole.source.digest,
         target=whole.target.digest,
-        error="; ".join(dict.fromkeys([*whole.source.failures, *whole.target.failures])),
+        error=_told({*whole.source.failures, *whole.target.failures}),
         source_cost=whole.source.cost(by_range.source if by_range else None),
         target_cost=whole.target.cost(by_range.target if by_range else None),
         differing_ranges=told.differing_ranges if told else 0,
     )
 
 
+def _told(failures: Collection[str]) -> str:
+    """The same text for the same failures, in whichever order sessions met them: a person accepts it as it is."""
+    texts = sorted(failures)
+    rest = texts[NAMED:]
+    mark = hashlib.sha256("\n".join(rest).encode()).hexdigest()[:12]
+    return "; ".join([*texts[:NAMED], *([f"and {len(rest)} more errors ({mark})"] if rest else [])])
+
+
 def _cut(sums: Sums | None) -> Sums | None:
     return sums and (sums[0], sums[1] % HASH_VALUES, sums[2] % HASH_VALUES)
 
 
-def _read(
-    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, kept: KeptDigests
-) -> list[_Both]:
+def _read(source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int) -> list[_Both]:
     if not units:
         return []
-    found = {both.unit: both for both in _read_once(source, target, units, jobs=jobs, kept=kept)}
-    again = [unit for unit, both in found.items() if both.doubted]
-    if again:
-        found |= {both.unit: both for both in _read_once(source, target, again, jobs=jobs)}
+    found = {both.unit: both for both in _read_once(source, target, units, jobs=jobs)}
     too_large = [unit for unit, both in found.items() if both.too_large]
     if too_large:
         found |= {both.unit: both for both in _read_once(source, target, too_large, jobs=jobs, wide=True)}
@@ -166,13 +152,10 @@ def _read_once(
     *,
     jobs: int,
     wide: bool = False,
-    kept: KeptDigests | None = None,
 ) -> list[_Both]:
     with ThreadPoolExecutor(2 * jobs, thread_name_prefix="verify") as pool:
         # To ask for the tables' sizes takes round trips, and servers may be far.
-        ours, theirs = pool.map(
-            lambda moment: _Side(moment, units, jobs=jobs, wide=wide, kept=kept or {}), (source, target)
-        )
+        ours, theirs = pool.map(lambda moment: _Side(moment, units, jobs=jobs, wide=wide), (source, target))
         workers = [pool.submit(side.work) for side in (ours, theirs) for _ in range(min(side.sessions, side.pieces))]
         try:
             for worker in workers:
@@ -187,14 +170,9 @@ def _read_once(
 class _Side:
     """One server's half of a comparison: several sessions that take slices from one queue."""
 
-    def __init__(
-        self, moment: Moment, units: Sequence[ComparisonUnit], *, jobs: int, wide: bool, kept: KeptDigests
-    ) -> None:
+    def __init__(self, moment: Moment, units: Sequence[ComparisonUnit], *, jobs: int, wide: bool) -> None:
         self.sessions = moment.sessions(jobs)
-        kept_here = usable(moment, units, kept)
-        self.read = {
-            unit: _Read(there=self._columns(moment, unit) is not None, kept=kept_here.get(unit.table)) for unit in units
-        }
+        self.read = {unit: _Read(there=self._columns(moment, unit) is not None) for unit in units}
         self._moment = moment
         self._wide = wide
         self._folding = threading.Lock()
@@ -220,6 +198,7 @@ class _Side:
                     if not connection.closed:
                         break
                 else:
+                    self.read[taken[0]].broken = True
                     self._failed(taken[0], f"{self._moment.server.side}: the connection broke {TRIES} times")
         finally:
             if connection is not None:
@@ -249,22 +228,23 @@ class _Side:
             self.read[unit].failures.append(text)
 
     def _take(self, connection: Connection, unit: ComparisonUnit, piece: Slice) -> None:
-        """Read one slice, unless the unit is lost already. Nothing is noted when the session broke."""
+        """Read one slice. Nothing is noted when the session broke.
+
+        After a failure the unit's other slices are read all the same: which error comes first is a matter of timing.
+        """
         read = self.read[unit]
-        if read.failures or read.too_large or read.unpopulated:
+        if read.broken or read.too_large or read.unpopulated:
             return
         began = time.monotonic()
         try:
             with connection.transaction():
-                if read.kept is not None:
-                    found = still_there(connection, unit, piece, newer(read.kept, self._moment.server.side))
-                else:
-                    there = self._columns(self._moment, unit) or ()
-                    found = range_sums(connection, unit, there, piece, wide=self._wide)
+                there = self._columns(self._moment, unit) or ()
+                found = range_sums(connection, unit, there, piece, wide=self._wide)
         except TooLargeError as cause:
             if self._wide:
                 self._failed(unit, f"a row is too large to be hashed: {cause}")
-            read.too_large = True
+            else:
+                read.too_large = True
         except psycopg.Error as cause:
             if unit.derived and cause.sqlstate == NOT_POPULATED:
                 read.unpopulated = True

@@ -17,7 +17,6 @@ from pgcutover.edges.comparing import compare, compare_moments
 from pgcutover.edges.definition_proof import compare_definitions
 from pgcutover.edges.difference import difference, row_differences
 from pgcutover.edges.digests import TooLargeError
-from pgcutover.edges.early import KeptDigests, kept_digests
 from pgcutover.edges.export import export_difference, read_manifest
 from pgcutover.edges.largeobjects import compare_large_objects
 from pgcutover.edges.moment import Moment, at_one_moment
@@ -54,14 +53,11 @@ class _Rows:
 class ContentProof:
     """A source and a target, compared with `jobs` sessions on each; exports go to `directory`."""
 
-    def __init__(
-        self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4, run_id: str = ""
-    ) -> None:
+    def __init__(self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4) -> None:
         self._source = source
         self._target = target
         self._jobs = jobs
         self._directory = directory
-        self._run_id = run_id
         self._latest: Proof | None = None
 
     @property
@@ -73,13 +69,10 @@ class ContentProof:
         """What is compared with what, by both catalogues as they are now."""
         return _units(before(self._source), before(self._target))
 
-    def compare(
-        self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0, early: bool = False
-    ) -> Proof:
+    def compare(self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0) -> Proof:
         """Compare everything, now. `seen` are the marks of the differences that the run's canary met; None: none flew.
 
         With `limit`, rows that differ are counted, and so many of each table named. `jobs` 0: as many as ever.
-        With `early`, digests that the run took during its copy are taken over where they are seen to hold.
 
         Raises:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
@@ -91,8 +84,7 @@ class ContentProof:
             ours, theirs = pool.map(before, servers)
             # The catalogues keep other parts of the servers busy than the rows do.
             defined = pool.submit(compare_definitions, self._source, self._target, seen=seen)
-            kept = kept_digests(self._target, self._run_id) if early and self._run_id else {}
-            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs, kept=kept)
+            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs)
             definitions = defined.result()
             afterwards = tuple(pool.map(after, servers, (ours, theirs)))
         self._latest = Proof(
@@ -108,12 +100,12 @@ class ContentProof:
         )
         return self._latest
 
-    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int, kept: KeptDigests) -> _Rows:
+    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int) -> _Rows:
         with at_one_moment(self._source) as source, at_one_moment(self._target) as target:
             began = time.monotonic()
-            tables = compare_moments(source, target, _units(ours, theirs), jobs=jobs, kept=kept)
+            tables = compare_moments(source, target, _units(ours, theirs), jobs=jobs)
             seconds = time.monotonic() - began
-            tables = stale_told(source, tables, search_path=ours.inventory.search_path)
+            tables = stale_told(source, target, tables, search_path=ours.inventory.search_path)
             differences = _differences(source, target, tables, limit)
             objects = compare_large_objects(source, target, limit=limit)
             notes = (*_alone(source, target), *_elsewhere(ours, theirs))

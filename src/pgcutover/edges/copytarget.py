@@ -100,11 +100,6 @@ class CopyTarget:
                 for chunk, count, size, seconds, storage in rows
             }
 
-    def keep_digest(self, chunk: str, evidence: str) -> None:
-        """Keep what reading a chunk's table on both sides gave."""
-        with self.claimed("digests") as session:
-            session.execute(query("copy_keep_digest"), {"run": self.run_id, "chunk": chunk, "evidence": evidence})
-
     def holds_rows(self, table: TableName) -> bool:
         """Whether a table, or any partition of it, holds a row."""
         statement = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.schema, table.name))
@@ -121,9 +116,7 @@ class CopyTarget:
     def forget(self, chunk: str) -> None:
         """Take a chunk's marker away, so that it is copied again. Its table must be empty, or copying will refuse."""
         with self.claimed("markers") as session:
-            for table in ("chunk", "digest"):
-                statement = sql.SQL("DELETE FROM pgcutover.{} WHERE run_id = %s AND chunk = %s")
-                session.execute(statement.format(sql.Identifier(table)), (self.run_id, chunk))
+            session.execute("DELETE FROM pgcutover.chunk WHERE run_id = %s AND chunk = %s", (self.run_id, chunk))
 
     def abandon(self) -> None:
         """End what workers and pg_restore still do here."""

@@ -130,15 +130,6 @@ def range_sums(
     return {place: (rows, int(first), int(second)) for place, rows, first, second in found if rows}
 
 
-def still_there(connection: Connection, unit: ComparisonUnit, piece: Slice, newer: sql.Composable) -> dict[Place, Sums]:
-    """How many rows there are in a slice, and how many of them are `newer` than a digest; in the places of sums."""
-    statement = query("content_still").format(
-        newer=newer, table=table_of(unit) if piece.whole else _only(piece.table), pages=_pages(piece)
-    )
-    rows, newer_rows = connection.execute(statement).fetchone() or (0, 0)
-    return {None: (rows, newer_rows, 0)}
-
-
 def place_of(unit: ComparisonUnit) -> sql.Composable | None:
     """Which of the unit's ranges a row is in; None where it has but one."""
     ranges = unit.ranges

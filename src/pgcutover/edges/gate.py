@@ -15,11 +15,20 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from pgcutover.edges.clients import end, end_all, read_clients
-from pgcutover.edges.fence_state import fenced_tables, one, read_only_setting, read_only_sql, shown, undo_statements
+from pgcutover.edges.fence_state import (
+    fenced_tables,
+    one,
+    read_only_setting,
+    read_only_sql,
+    recorded_privileges,
+    shown,
+    stored_fence,
+    undo_statements,
+)
 from pgcutover.edges.fencing import lower_stored_fence
 from pgcutover.edges.holder import LockHolder
 from pgcutover.edges.postgres import Connection, Server, query, said
-from pgcutover.edges.privileges import Privilege, read_privileges, revocation, together
+from pgcutover.edges.privileges import Privilege, missing, read_privileges, revocation, together
 from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
 from pgcutover.errors import TargetError
 from pgcutover.facts.fence import Client, GateStatus
@@ -109,9 +118,7 @@ class Gate:
             RunnerConflictError: the run of `claim_sql` is not ours any more.
         """
         with self._server.session(PURPOSE) as control, writing(control, self._claim):
-            privileges = read_privileges(control)
-            self._record(control, privileges)
-            return _left(control, _take(control, privileges))
+            return _left(control, self._take_recorded(control, read_privileges(control)))
 
     def _shut_what_is_lent(self, control: Connection) -> None:
         """Take first, and commit, what is held on tables that the locks' session must lend itself a right on.
@@ -119,24 +126,39 @@ class Gate:
         Later a revocation would wait for that session, which waits for us.
         """
         lent = {t for t, ours, lockable in fenced_tables(control) if ours and not lockable}
-        privileges = read_privileges(control)
-        first = [p for p in privileges if p.object_kind == "table" and TableName(schema=p.schema, name=p.name) in lent]
+        first = [
+            p
+            for p in read_privileges(control)
+            if p.object_kind == "table" and TableName(schema=p.schema, name=p.name) in lent
+        ]
         if first:
             with writing(control, self._claim):
-                self._record(control, privileges)
-                _take(control, first)
+                self._take_recorded(control, first)
 
-    def _record(self, control: Connection, privileges: Collection[Privilege]) -> None:
-        """What to put back: of the default, what it was before the gate closed."""
+    def _take_recorded(self, control: Connection, privileges: Collection[Privilege]) -> dict[str, str]:
+        """Take, and record in the same transaction what was taken; what was refused and why, by object.
+
+        What could not be taken must not be given back: `undo_sql` is one transaction, and would fail whole.
+        """
+        refused = _take(control, privileges)
+        left = {*read_privileges(control)}
+        self._record(control, [p for p in privileges if p not in left])
+        return refused
+
+    def _record(self, control: Connection, taken: Collection[Privilege]) -> None:
+        """Add to what to put back. What was recorded first stays: shut again, only what appeared since is new."""
+        stored = stored_fence(control)
+        recorded = dict(stored[0]) if stored is not None else self._nothing_taken(control)
+        known = recorded_privileges(recorded)
+        recorded["privileges"] = [cast("Json", p.kept) for p in (*known, *missing(taken, known))]
+        control.execute(query("gate_shut"), [Jsonb(recorded), undo_statements(control, recorded)])
+
+    def _nothing_taken(self, control: Connection) -> dict[str, Json]:
+        """Of the default, what it was before the gate closed."""
         before = read_only_setting(control)
         if _noted_closed(control):
             before = one(control, "SELECT setting_before FROM pgcutover.gate")
-        recorded: dict[str, Json] = {
-            "database": self._server.dsn.database,
-            "read_only": before,
-            "privileges": [cast("Json", p.kept) for p in privileges],
-        }
-        control.execute(query("gate_shut"), [Jsonb(recorded), undo_statements(control, recorded)])
+        return {"database": self._server.dsn.database, "read_only": before, "privileges": []}
 
     def _end_older(self, control: Connection) -> None:
         moment = one(control, "SELECT clock_timestamp()")

@@ -27,6 +27,7 @@ from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 
 BUG = 70
+GO_ON = "Run the same command again to go on, or pgcutover status to see where a move stands."
 
 cli = typer.Typer(
     help="Move a production PostgreSQL database, and the applications on it, from Heroku Postgres to Amazon RDS.",
@@ -330,6 +331,9 @@ def main() -> NoReturn:
     """Run the command line; never shows a traceback for an error of ours."""
     try:
         result = cli(standalone_mode=False)
+        if result == InterruptedRun.exit_code:
+            # Typer has swallowed the Ctrl-C.
+            raise KeyboardInterrupt
         sys.exit(result if isinstance(result, int) else 0)
     except PgcutoverError as error:
         _say_error(error)
@@ -340,7 +344,7 @@ def main() -> NoReturn:
         show(sys.stderr)
         sys.exit(UsageError.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        err.print("interrupted; run the same command again to go on, or pgcutover status to see where it stands")
+        _say_error(InterruptedRun("interrupted", hint=GO_ON))
         sys.exit(InterruptedRun.exit_code)
     except Exception as bug:  # noqa: BLE001  (the last frame: whatever it is, it must not look like a verdict)
         frames = traceback.extract_tb(bug.__traceback__)

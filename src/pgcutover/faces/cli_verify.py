@@ -67,14 +67,29 @@ def compared(
     if not source and not target:
         return of_run(looking)
     if not source or not target:
-        raise UsageError("give both --source and --target, or neither", hint="Neither: the run's databases.")
+        lacking = "target" if source else "source"
+        raise UsageError(
+            f"give both --source and --target, or neither: there is no --{lacking} and no PGCUTOVER_{lacking.upper()}, "
+            "and the other one is given",
+            hint="Neither, and neither variable: the run's databases.",
+        )
+    for name in ("config", "env"):
+        if _given(context, name):
+            raise UsageError(
+                f"--{name} means the run's databases, but others are named",
+                hint="Leave it out; or unset PGCUTOVER_SOURCE and PGCUTOVER_TARGET and give no --source, no --target.",
+            )
     named = {name: endpoint(text) for name, text in (("source", source), ("target", target))}
     for name, dsn in named.items():
         _warn(context, name, dsn, err)
     return compare_databases(named["source"], named["target"], looking)
 
 
-def _warn(context: typer.Context, name: str, dsn: Dsn, err: Console) -> None:
+def _given(context: typer.Context, name: str) -> bool:
     origin = context.get_parameter_source(name)
-    if dsn.password and origin is not None and origin.name == "COMMANDLINE":
+    return origin is not None and origin.name == "COMMANDLINE"
+
+
+def _warn(context: typer.Context, name: str, dsn: Dsn, err: Console) -> None:
+    if dsn.password and _given(context, name):
         err.print(f"warning: {TELL_ALL.format(name.upper())}", markup=False)

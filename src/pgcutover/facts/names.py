@@ -3,6 +3,7 @@
 A value here never prints a password: `repr` and `str` are masked, and the clear text is reached only by `reveal()`.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -118,6 +119,14 @@ class TableName:
 
     schema: str
     name: str
+
+    @property
+    def spelt(self) -> str:
+        """As SQL spells it: unlike `str`, no two tables share it, so it can be a key."""
+        return ".".join(
+            part if re.fullmatch("[a-z_][a-z0-9_]*", part) else '"' + part.replace('"', '""') + '"'
+            for part in (self.schema, self.name)
+        )
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

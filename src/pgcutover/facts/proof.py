@@ -5,6 +5,7 @@ The three are never confused: what could not be checked has `error` set and is n
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,8 +74,6 @@ class Cost:
 
     seconds: float
     bytes: int
-    early_seconds: float = 0.0
-    """Of the seconds, those spent while other tables were copied; see edges/early.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +182,11 @@ class Doubt:
     """One thing that could not be verified. With `redo`, it was changed meanwhile: only comparing again can tell."""
 
     name: str
+    """Of a table, as SQL spells it: no other thing has it."""
     error: str
     redo: bool
+    plain: str = ""
+    """What a person may type for it where no other doubt is called so."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.error}" if self.error else self.name
@@ -199,7 +201,7 @@ class Proof:
     sequences_behind: tuple[str, ...]
     """Sequences that would hand out on the target what the source handed out, or that are missing there."""
     unchecked_others: tuple[str, ...] = ()
-    """What else could not be verified, one sentence each, which names its object before the colon."""
+    """What else could not be verified, one sentence each, which names its object before the last colon."""
     unsteady: tuple[str, ...] = ()
     """What changed while it was read, one sentence each: not verified either."""
     differences: tuple[RowDifferences, ...] = ()
@@ -218,12 +220,15 @@ class Proof:
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """Everything that could not be verified, each name once."""
-        errors: dict[str, list[str]] = {str(t.unit): [t.error] for t in self.unchecked}
-        redo = {*self.unsteady, *(str(t.unit) for t in self.unchecked if t.moved)}
+        errors: dict[str, list[str]] = defaultdict(list)
         for sentence in (*self.unchecked_others, *self.unsteady):
-            name, _, error = sentence.partition(": ")
-            errors.setdefault(name, []).append(error)
-        return tuple(Doubt(name=n, error="; ".join(found), redo=n in redo) for n, found in errors.items())
+            # A quoted name may hold a colon; what is said after it holds none.
+            name, _, error = sentence.rpartition(": ")
+            errors[name or error].extend([error] if name else [])
+        return (
+            *(Doubt(name=t.unit.table.spelt, plain=str(t.unit), error=t.error, redo=t.moved) for t in self.unchecked),
+            *(Doubt(name=n, plain=n, error="; ".join(e), redo=n in self.unsteady) for n, e in errors.items()),
+        )
 
     @property
     def different(self) -> tuple[TableComparison, ...]:

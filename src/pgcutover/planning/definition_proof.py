@@ -101,9 +101,12 @@ def _judged(unlike: DefinitionDifference, *, same_major: bool, seen: Collection[
 
 
 def sequences_behind(source: DatabaseInventory, target: DatabaseInventory) -> tuple[str, ...]:
-    """Sequences that are missing on the target, or would hand out there what the source already did."""
+    """Sequences that would hand out on the target what the source already did.
+
+    One that is missing there is a definition that is; one that may not be read on a side could not be verified.
+    """
     theirs = {s.name: s for s in target.sequences}
-    return tuple(str(s.name) for s in source.sequences if s.name not in theirs or _behind(s, theirs[s.name]))
+    return tuple(str(s.name) for s in source.sequences if s.name in theirs and _behind(s, theirs[s.name]))
 
 
 def _behind(source: facts.Sequence, target: facts.Sequence) -> bool:

@@ -6,7 +6,6 @@ everything.
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -91,13 +90,6 @@ def plan_chunks(inventory: DatabaseInventory, *, target_version: int) -> tuple[C
     return tuple(sorted(chunks, key=lambda c: (-c.data_bytes, c.name)))
 
 
-def spelt(name: TableName) -> str:
-    """The table's name as SQL spells it: unlike `str`, no two tables share it, so it can be a key."""
-    return ".".join(
-        p if re.fullmatch("[a-z_][a-z0-9_]*", p) else '"' + p.replace('"', '""') + '"' for p in (name.schema, name.name)
-    )
-
-
 def root_of(name: TableName, tables: Mapping[TableName, Table]) -> TableName:
     """The topmost parent of a partition; any other table's own name."""
     while (parent := tables[name].parent) is not None and parent in tables:
@@ -159,7 +151,7 @@ def _chunk(table: Table, holders: tuple[Table, ...], source_version: int, target
     tree = table.kind == "partitioned"
     form = copy_format(table.columns, source_version=source_version, target_version=target_version)
     return Chunk(
-        name=spelt(table.name),
+        name=table.name.spelt,
         table=table.name,
         tree=tree,
         holders=tuple(sorted(t.name for t in holders)),
@@ -177,7 +169,7 @@ def _chunk(table: Table, holders: tuple[Table, ...], source_version: int, target
 
 
 def _storage(holders: Iterable[Table]) -> str:
-    text = "\n".join(f"{spelt(t.name)} {t.relfilenode}" for t in sorted(holders, key=lambda t: t.name))
+    text = "\n".join(f"{t.name.spelt} {t.relfilenode}" for t in sorted(holders, key=lambda t: t.name))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -236,7 +228,7 @@ def _parted(
 
 def _build(table: Table, ids: list[int], copies: Mapping[TableName, str]) -> Task:
     return Task(
-        name=f"build {spelt(table.name)}",
+        name=f"build {table.name.spelt}",
         kind=TaskKind.BUILD,
         needs=(copies[table.name],) if table.name in copies else (),
         entries=tuple(ids),
@@ -245,9 +237,9 @@ def _build(table: Table, ids: list[int], copies: Mapping[TableName, str]) -> Tas
 
 
 def _attach(root: TableName, ids: list[int], builds: list[Task], tables: Mapping[TableName, Table]) -> Task:
-    below = {f"build {spelt(t.name)}" for t in tables.values() if root_of(t.name, tables) == root}
+    below = {f"build {t.name.spelt}" for t in tables.values() if root_of(t.name, tables) == root}
     return Task(
-        name=f"attach {spelt(root)}",
+        name=f"attach {root.spelt}",
         kind=TaskKind.ATTACH,
         needs=tuple(task.name for task in builds if task.name in below),
         entries=tuple(ids),

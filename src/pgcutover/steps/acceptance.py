@@ -21,33 +21,51 @@ ACCEPTED_UNVERIFIED = "accepted unverified"
 WHERE = re.compile(r"\b(source|target) \S+@\S+: ")
 
 
+NOTHING_YET = (
+    "This run found nothing yet that it could not verify, and what another run found does not count. With "
+    "--on-failure stop a run waits where it failed."
+)
+
+
 def listed(doubts: Sequence[Doubt]) -> dict[str, Json]:
     """What a note of kind UNVERIFIED says."""
     return {
-        "found": [{"name": d.name, "error": _bare(d.error), "redo": d.redo} for d in doubts],
+        "found": [{"name": d.name, "plain": d.plain, "error": _bare(d.error), "redo": d.redo} for d in doubts],
     }
 
 
 def acceptances(
     told: Sequence[Mapping[str, Json]], wanted: Sequence[tuple[str, str]], *, by: str
 ) -> list[dict[str, Json]]:
-    """Notes of kind ACCEPTED_UNVERIFIED for names and reasons; `told` are notes of kind UNVERIFIED, oldest first.
+    """Notes of kind ACCEPTED_UNVERIFIED for names and reasons; `told` are this run's notes of kind UNVERIFIED, oldest
+    first: another run had other rows, and another target.
 
     Raises:
-        RefusedError: a name was not listed last, or comparing it again is the only way.
+        RefusedError: a name was not listed last, or is two things' name, or comparing it again is the only way.
     """
     found = told[-1]["found"] if told else []
     seen = {str(d["name"]): d for d in found if isinstance(d, Mapping)} if isinstance(found, Sequence) else {}
-    for name, _ in wanted:
-        if name not in seen:
-            names = f"What could not be verified: {'; '.join(seen)}." if seen else "Nothing was found unverifiable yet."
-            raise RefusedError(f"{name} is not among what could not be verified", hint=names)
+    notes: list[dict[str, Json]] = []
+    for typed, reason in wanted:
+        name = _meant(typed, seen)
         if seen[name]["redo"]:
             raise RefusedError(
                 f"{name} cannot be accepted: {seen[name]['error']}",
                 hint="Run the same command without it: it is compared anew.",
             )
-    return [{"table": name, "reason": reason, "by": by, "error": seen[name]["error"]} for name, reason in wanted]
+        notes.append({"table": name, "reason": reason, "by": by, "error": seen[name]["error"]})
+    return notes
+
+
+def _meant(typed: str, seen: Mapping[str, Mapping[str, Json]]) -> str:
+    """The name of the one thing that was typed, quoted or plain."""
+    named = [typed] if typed in seen else [name for name, d in seen.items() if d.get("plain") == typed]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise RefusedError(f"{typed} may be {' or '.join(named)}", hint="Type it quoted, as it is written here.")
+    names = f"What this run could not verify: {'; '.join(seen)}." if seen else NOTHING_YET
+    raise RefusedError(f"{typed} is not among what could not be verified", hint=names)
 
 
 def accepted(world: DatabaseWorld, doubts: Sequence[Doubt]) -> dict[str, str]:

@@ -4,8 +4,7 @@ Run again, it goes on where it stopped: what has a marker on the target is not c
 again. Going back leaves the target as it is: no path deletes rows that may be the only copy.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pgcutover.copying.chunk import ChunkJob
@@ -32,7 +31,6 @@ class Copy:
         "source: COPY (SELECT ... FROM ONLY table) TO STDOUT, every table in one exported snapshot (reads only)",
         "target: COPY table FROM STDIN, with a marker in pgcutover.chunk in the same transaction",
         "target: lo_from_bytea() of every large object, in batches with a marker each",
-        "both: SELECT count(*), sum(hash of each row) of tables that arrived, kept in pgcutover.digest for the proof",
         "target: pg_restore of indexes, constraints, foreign keys, triggers, policies and rules",
     )
 
@@ -108,40 +106,18 @@ def _carry_out(copier: Copier, inventory: DatabaseInventory, marks: Mapping[str,
     wanted = {e.dump_id: e for e in entries if e.dump_id not in named or named[e.dump_id].key not in there}
     tasks = plan_tasks(inventory, entries, index_owners(entries, things), target_version=target_version)
     done = {task.name for task in tasks if task.chunk is not None and task.chunk.name in marks}
-    with copier.target.held(), copier.source.snapshot() as snapshot, copier.early(snapshot) as told:
-        ended = _when_settled(tasks, told)
-        for task in tasks:
-            if task.name in done:
-                ended(task)
+    with copier.target.held(), copier.source.snapshot() as snapshot:
         work = Work(
             crew=copier.crew(),
             job=lambda chunk: _job(copier, inventory, chunk, snapshot),
             build=lambda task: _build(copier, task, wanted),
             builders=copier.builders,
             abandon=copier.target.abandon,
-            ended=ended,
         )
         carry_out(tasks, work, done=done)
         for batch in copier.source.large_objects():
             if batch.name not in marks:
                 copier.target.put_large_objects(batch, copier.source.pieces(snapshot, batch))
-
-
-def _when_settled(tasks: Sequence[Task], told: Callable[[Chunk], None]) -> Callable[[Task], None]:
-    """Hears of tasks that ended, and tells of each chunk once its rows are there and its own indexes stand.
-
-    Not before: a key comes into force under a lock that whoever reads the table would keep from it.
-    """
-    chunks = {task.name: task.chunk for task in tasks if task.chunk is not None}
-    left = Counter([*chunks, *(need for task in tasks if task.kind is TaskKind.BUILD for need in task.needs)])
-
-    def ended(task: Task) -> None:
-        for name in (task.name, *(task.needs if task.kind is TaskKind.BUILD else ())):
-            left[name] -= 1
-            if name in chunks and not left[name]:
-                told(chunks[name])
-
-    return ended
 
 
 def _job(copier: Copier, inventory: DatabaseInventory, chunk: Chunk, snapshot: str) -> ChunkJob:

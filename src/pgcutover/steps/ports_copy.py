@@ -1,7 +1,7 @@
 """What the steps of the copy need of the outside world, as Protocols; edges satisfy them, app.py joins the two."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from pgcutover.facts.remade import Policy, UserMapping
 from pgcutover.planning.definitions import Sifted, Special, Thing, TocEntry, sift
 from pgcutover.planning.grants import Guarded, Held
 from pgcutover.planning.largeobjects import Batch, Piece
-from pgcutover.planning.tasks import Chunk, Mark
+from pgcutover.planning.tasks import Mark
 
 
 class CopySource(Protocol):
@@ -76,11 +76,6 @@ class Definitions(Protocol):
     ) -> None: ...
 
 
-@contextmanager
-def nobody_told(_: str) -> Iterator[Callable[[Chunk], None]]:
-    yield lambda _: None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copier:
     """Everything that copying touches, joined for one run. `claim` is explained at copying.chunk.ChunkJob."""
@@ -96,8 +91,6 @@ class Copier:
     builders: int
     source_dsn: Dsn
     target_dsn: Dsn
-    early: Callable[[str], AbstractContextManager[Callable[[Chunk], None]]] = nobody_told
-    """Given the copy's snapshot, who is to be told of chunks that have arrived, indexes and all; see edges/early.py."""
 
     def entries(self) -> Sifted:
         """The archive's entries, those that are not restored apart."""

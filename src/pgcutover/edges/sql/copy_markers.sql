@@ -18,11 +18,3 @@ CREATE TABLE IF NOT EXISTS pgcutover.definitions (
     begun_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT definitions_made_once PRIMARY KEY (run_id)
 );
--- Digests that were taken while other tables were still copied, with what tells whether they still hold.
-CREATE TABLE IF NOT EXISTS pgcutover.digest (
-    run_id text NOT NULL,
-    chunk text NOT NULL,
-    evidence text NOT NULL,
-    taken_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT digest_kept_once PRIMARY KEY (run_id, chunk)
-);
