@@ -124,6 +124,11 @@ class Fenced:
         assert row is not None
         return row[0]
 
+    def as_owner(self, statements: str) -> None:
+        """As the application's role, in one transaction."""
+        with psycopg.connect(self.owner.url().reveal(), autocommit=True) as session:
+            session.execute(statements)
+
     def run(self, statement: str) -> None:
         """As the superuser, each statement in a transaction of its own."""
         with self.superuser() as session:

@@ -3,8 +3,7 @@
 import sys
 from typing import NoReturn
 
-SOFTWARE_ERROR = 70
-"""EX_SOFTWARE: 1, with which Python ends by itself, is a verdict of `verify`."""
+from pgcutover.errors import PgcutoverError
 
 
 def main() -> NoReturn:
@@ -14,7 +13,8 @@ def main() -> NoReturn:
     except Exception as broken:  # noqa: BLE001  (whatever it is: nothing was touched, and it must not look like a verdict)
         print(f"error: pgcutover cannot start: {type(broken).__name__}: {broken}", file=sys.stderr)  # noqa: T201
         print("hint: Install it again in a fresh environment: nothing was touched.", file=sys.stderr)  # noqa: T201
-        sys.exit(SOFTWARE_ERROR)
+        # 1, with which Python ends by itself, is a verdict of `verify`.
+        sys.exit(PgcutoverError.exit_code)
     run()
 
 

@@ -18,7 +18,7 @@ OVERRIDING = "BEGIN READ WRITE; INSERT INTO {} VALUES (1); COMMIT"
 @pytest.fixture
 def new(cluster18: Cluster) -> Iterator[Fenced]:
     with fenced_database(cluster18, filled=False) as found:
-        run(found, TABLES)
+        found.as_owner(TABLES)
         yield found
 
 
@@ -33,11 +33,6 @@ def closed(new: Fenced, gate: Gate) -> Gate:
     return gate
 
 
-def run(database: Fenced, statements: str) -> None:
-    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
-        session.execute(statements)
-
-
 def holders(new: Fenced, table: str) -> set[str]:
     """Who may write to a table of schema public."""
     with new.target.session("test") as session:
@@ -46,7 +41,7 @@ def holders(new: Fenced, table: str) -> set[str]:
 
 def test_a_table_that_we_may_not_lock_is_shut_while_it_is_read(new: Fenced, gate: Gate) -> None:
     """What the lock's session lends itself must not make the revocation wait for it; and opened, all is as it was."""
-    run(new, f'REVOKE ALL ON a FROM "{new.owner.user}"; GRANT INSERT ON a TO "{new.other.user}"')
+    new.as_owner(f'REVOKE ALL ON a FROM "{new.owner.user}"; GRANT INSERT ON a TO "{new.other.user}"')
     state = new.state()
     with gate.quiet() as unlocked, new.superuser() as session:
         session.execute("SET lock_timeout = 50")
@@ -72,7 +67,7 @@ def test_somebody_elses_objects_do_not_keep_ours_open(new: Fenced, closed: Gate)
         assert told.startswith(f"rights to write could not be taken: {name}: {new.other.user} has ")
         assert "permission denied" in told
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        run(new, OVERRIDING.format("a"))
+        new.as_owner(OVERRIDING.format("a"))
 
 
 def test_a_revocation_that_only_warns_is_no_success(new: Fenced, closed: Gate) -> None:
@@ -117,11 +112,11 @@ def test_shut_again_it_gives_back_what_appeared_since(new: Fenced, gate: Gate, b
             assert () == gate.shut()
     assert set() == holders(new, "a") | holders(new, "b") | holders(new, "late")
     if by_hand:
-        run(new, str(new.one("SELECT undo_sql FROM pgcutover.fence")))
+        new.as_owner(str(new.one("SELECT undo_sql FROM pgcutover.fence")))
     else:
         gate.open()
     assert (rights | appeared, settings) == new.state()
-    run(new, "INSERT INTO late VALUES (1)")
+    new.as_owner("INSERT INTO late VALUES (1)")
 
 
 def test_what_could_not_be_taken_does_not_stop_who_gives_the_rights_back(new: Fenced, gate: Gate) -> None:
@@ -133,7 +128,7 @@ def test_what_could_not_be_taken_does_not_stop_who_gives_the_rights_back(new: Fe
     assert 1 == len(gate.shut())
     new.run(made.format("late"))
     assert 2 == len(gate.shut())
-    run(new, str(new.one("SELECT undo_sql FROM pgcutover.fence")))
+    new.as_owner(str(new.one("SELECT undo_sql FROM pgcutover.fence")))
     rights, settings = new.state()
     assert state == (frozenset(r for r in rights if r[1] != "public.late"), settings)
 
@@ -146,9 +141,9 @@ def test_what_gives_the_rights_back_opens_too(new: Fenced, gate: Gate, before: s
     state = new.state()
     gate.close()
     gate.shut()
-    run(new, str(new.one("SELECT undo_sql FROM pgcutover.fence")))
+    new.as_owner(str(new.one("SELECT undo_sql FROM pgcutover.fence")))
     assert state == new.state()
-    run(new, "INSERT INTO a VALUES (1)")
+    new.as_owner("INSERT INTO a VALUES (1)")
 
 
 def test_opened_after_it_was_shut_it_says_when(new: Fenced, gate: Gate) -> None:

@@ -31,14 +31,14 @@ WRITE = "INSERT INTO b VALUES ('written')"
 @pytest.fixture
 def old(cluster16: Cluster) -> Iterator[Fenced]:
     with fenced_database(cluster16, filled=False) as found:
-        run(found, TABLES)
+        found.as_owner(TABLES)
         yield found
 
 
 @pytest.fixture
 def new(cluster18: Cluster) -> Iterator[Fenced]:
     with fenced_database(cluster18, filled=False) as found:
-        run(found, TABLES)
+        found.as_owner(TABLES)
         yield found
 
 
@@ -46,11 +46,6 @@ def new(cluster18: Cluster) -> Iterator[Fenced]:
 def world(old: Fenced, new: Fenced, tmp_path: Path) -> Iterator[TwoDatabases]:
     with two_databases(old, new, tmp_path / "salvaged") as found:
         yield found
-
-
-def run(database: Fenced, statements: str) -> None:
-    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
-        session.execute(statements)
 
 
 def test_proof_then_opening_then_closing(world: TwoDatabases, new: Fenced) -> None:
@@ -61,14 +56,14 @@ def test_proof_then_opening_then_closing(world: TwoDatabases, new: Fenced) -> No
             Verify().do(world, {})
             assert Verdict.WHOLE is Verify().verify(world, {}).verdict
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            run(new, WRITE)
+            new.as_owner(WRITE)
         assert Verdict.ABSENT is OpenTarget().verify(world, {}).verdict
         OpenTarget().do(world, {})
         OpenTarget().do(world, {})
         found = OpenTarget().verify(world, {})
         assert Verdict.WHOLE is found.verdict
         assert found.evidence["opened_at"]
-        run(new, WRITE)
+        new.as_owner(WRITE)
         OpenTarget().undo(world, {})
         OpenTarget().undo(world, {})
         noted = {kind: payload["tables"] for kind, payload in world.notes.kept}
@@ -97,7 +92,7 @@ def test_the_evidence_of_the_proof(world: TwoDatabases) -> None:
 )
 def test_a_difference_stops_the_move(world: TwoDatabases, new: Fenced, change: str, told: str) -> None:
     """It is named, the step is not whole, and the new database stays closed."""
-    run(new, change)
+    new.as_owner(change)
     with pytest.raises(CopyError, match=told):
         Verify().do(world, {})
     assert Verdict.PARTIAL is Verify().verify(world, {}).verdict
@@ -106,15 +101,15 @@ def test_a_difference_stops_the_move(world: TwoDatabases, new: Fenced, change: s
 
 def test_what_could_not_be_checked_is_no_pass(world: TwoDatabases, new: Fenced) -> None:
     """The error says which table, and why."""
-    run(new, "ALTER TABLE b ENABLE ROW LEVEL SECURITY; ALTER TABLE b FORCE ROW LEVEL SECURITY")
+    new.as_owner("ALTER TABLE b ENABLE ROW LEVEL SECURITY; ALTER TABLE b FORCE ROW LEVEL SECURITY")
     with pytest.raises(CopyError, match=r"could not verify public\.b: .*row-level security"):
         Verify().do(world, {})
 
 
 def test_only_what_the_canary_met_may_differ(world: TwoDatabases, old: Fenced, new: Fenced) -> None:
     """A view of another text stops the move, unless this run's latest canary met the very same difference."""
-    run(old, "CREATE VIEW w AS SELECT id FROM a")
-    run(new, "CREATE VIEW w AS SELECT id + 0 AS id FROM a")
+    old.as_owner("CREATE VIEW w AS SELECT id FROM a")
+    new.as_owner("CREATE VIEW w AS SELECT id + 0 AS id FROM a")
     world.notes.note(FLOWN, {"left_out": [], "seen": []})
     with pytest.raises(CopyError, match=r"view:public\.w differs"):
         Verify().do(world, {})
@@ -129,7 +124,7 @@ def test_only_what_the_canary_met_may_differ(world: TwoDatabases, old: Fenced, n
 
 def test_a_large_object_at_the_source_is_no_pass(world: TwoDatabases, old: Fenced) -> None:
     """It was made after the inventory, and is not on the new database."""
-    run(old, "SELECT lo_create(0)")
+    old.as_owner("SELECT lo_create(0)")
     with pytest.raises(CopyError, match=r"pg_largeobject"):
         Verify().do(world, {})
 
@@ -162,7 +157,7 @@ def test_a_table_of_another_role_does_not_hold_up_who_goes_back(
     before = Fence().observe(world)
     Fence().do(world, before)
     OpenTarget().do(world, {})
-    run(new, WRITE)
+    new.as_owner(WRITE)
     new.run(
         "CREATE TABLE public.hidden (id integer); INSERT INTO hidden VALUES (1);"
         "CREATE TABLE public.shown (id integer);"
@@ -199,7 +194,7 @@ def test_a_table_of_ours_in_a_schema_that_is_not_is_named_too(world: TwoDatabase
         "CREATE SCHEMA secret; CREATE TABLE secret.ours (id integer);"
         f'ALTER TABLE secret.ours OWNER TO "{new.owner.user}"'
     )
-    run(new, f'REVOKE ALL ON a FROM "{new.owner.user}"')
+    new.as_owner(f'REVOKE ALL ON a FROM "{new.owner.user}"')
     with world.target.quiet() as unlocked, new.superuser() as session:
         session.execute("SET lock_timeout = 50")
         for table in ("a", "b"):
@@ -211,7 +206,7 @@ def test_a_table_of_ours_in_a_schema_that_is_not_is_named_too(world: TwoDatabase
 def test_rows_that_a_server_will_not_give_cost_their_table_alone(world: TwoDatabases, new: Fenced) -> None:
     """The other tables' rows are exported, and going back goes on."""
     OpenTarget().do(world, {})
-    run(new, f"{WRITE}; ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY")
+    new.as_owner(f"{WRITE}; ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY")
     OpenTarget().undo(world, {})
     ((_, noted),) = world.notes.kept
     assert ["public.b"] == [t["table"] for t in noted["tables"]]
@@ -224,7 +219,7 @@ def test_a_server_that_goes_away_is_no_fault_of_one_table(
 ) -> None:
     """After the lift nobody goes back without a word about what was not exported."""
     world.notes.note(LIFTED, {})
-    run(new, WRITE)
+    new.as_owner(WRITE)
     written = export._file
 
     def cut(path: Path) -> AbstractContextManager[TextIO]:

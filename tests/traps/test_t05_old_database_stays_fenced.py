@@ -26,14 +26,14 @@ INSERT INTO log VALUES (1, 'same'), (1, 'same'), (1, 'same'), (2, NULL);
 @pytest.fixture
 def old(cluster16: Cluster) -> Iterator[Fenced]:
     with fenced_database(cluster16, filled=False) as found:
-        run(found, CONTENT)
+        found.as_owner(CONTENT)
         yield found
 
 
 @pytest.fixture
 def new(cluster18: Cluster) -> Iterator[Fenced]:
     with fenced_database(cluster18, filled=False) as found:
-        run(found, CONTENT)
+        found.as_owner(CONTENT)
         yield found
 
 
@@ -41,11 +41,6 @@ def new(cluster18: Cluster) -> Iterator[Fenced]:
 def world(old: Fenced, new: Fenced, tmp_path: Path) -> Iterator[TwoDatabases]:
     with two_databases(old, new, tmp_path / "salvaged") as found:
         yield found
-
-
-def run(database: Fenced, statements: str) -> None:
-    with psycopg.connect(database.owner.url().reveal(), autocommit=True) as session:
-        session.execute(statements)
 
 
 def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
@@ -56,8 +51,7 @@ def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
     for step in (Fence(), Verify(), OpenTarget()):
         step.do(world, before)
         assert Verdict.WHOLE is step.verify(world, before).verdict
-    run(
-        new,
+    new.as_owner(
         "UPDATE accounts SET name = NULL WHERE id = 7; DELETE FROM accounts WHERE id = 8;"
         "UPDATE accounts SET id = -9 WHERE id = 9; INSERT INTO accounts VALUES (1001, 'new');"
         "DELETE FROM log WHERE ctid = (SELECT min(ctid) FROM log); INSERT INTO log VALUES (2, NULL), (3, 'x')",
@@ -82,7 +76,7 @@ def test_going_back_after_the_lift_exports_exactly_what_the_application_did(
     }
     assert (1000, 1000) == (old.one("SELECT count(*) FROM accounts"), new.one("SELECT count(*) FROM accounts"))
     Fence().undo(world, before)
-    run(old, "INSERT INTO accounts VALUES (2000, 'open again')")
+    old.as_owner("INSERT INTO accounts VALUES (2000, 'open again')")
 
 
 def test_after_the_export_nobody_writes_to_the_new_database(world: TwoDatabases, new: Fenced) -> None:
@@ -93,10 +87,10 @@ def test_after_the_export_nobody_writes_to_the_new_database(world: TwoDatabases,
         OpenTarget().undo(world, {})
     overriding = "BEGIN READ WRITE; INSERT INTO accounts VALUES (3000, 'in no export'); COMMIT"
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        run(new, overriding)
+        new.as_owner(overriding)
     undo = str(new.one("SELECT undo_sql FROM pgcutover.fence"))
-    run(new, undo)
-    run(new, overriding)
+    new.as_owner(undo)
+    new.as_owner(overriding)
 
 
 def exported(directory: Path, table: str) -> list[dict[str, Any]]:
@@ -113,7 +107,7 @@ def test_if_the_old_database_were_opened_the_difference_would_lie(
     Fence().do(world, before)
     OpenTarget().do(world, {})
     Fence().undo(world, before)
-    run(old, "INSERT INTO accounts VALUES (2000, 'to the wrong side')")
+    old.as_owner("INSERT INTO accounts VALUES (2000, 'to the wrong side')")
     OpenTarget().undo(world, {})
     noted = world.notes.kept[0][1]
     assert [{"table": "public.accounts", "inserted": 0, "updated": 0, "deleted": 1}] == noted["tables"]
@@ -126,4 +120,4 @@ def test_while_it_is_read_the_new_database_takes_no_write(world: TwoDatabases, n
         session.execute("SET lock_timeout = 50; DELETE FROM accounts")
     assert world.target.status().closed
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        run(new, "DELETE FROM accounts")
+        new.as_owner("DELETE FROM accounts")

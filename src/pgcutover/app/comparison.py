@@ -112,24 +112,26 @@ class Comparison(BaseModel):
 
 def compare_databases(source: Dsn, target: Dsn, looking: Looking) -> Comparison:
     """Compare any two databases, no run needed."""
-    proof = ContentProof(Server(dsn=source, side="source"), Server(dsn=target, side="target"), jobs=looking.jobs)
+    servers = Server(dsn=source, side="source"), Server(dsn=target, side="target")
     try:
-        if one_and_the_same(source, target):
+        if _one_and_the_same(*servers):
             return _could_not("--source and --target are one and the same database: that proves nothing")
+        proof = ContentProof(*servers, jobs=looking.jobs)
         return _judged(proof.compare(limit=looking.limit), lifted=False, looking=looking)
     except (SourceError, TargetError) as error:
         return _could_not(str(error))
 
 
-def one_and_the_same(source: Dsn, target: Dsn) -> bool:
+def _one_and_the_same(source: Server, target: Server) -> bool:
     """Whether both names lead to the same database of the same running server."""
-    found = []
-    for dsn in (source, target):
-        with Server(dsn=dsn, side="source" if dsn is source else "target").session("identity") as session:
-            # A copy of the files has another start; two servers do not start within one microsecond.
-            asked = "SELECT pg_catalog.current_database(), pg_catalog.pg_postmaster_start_time()"
-            found.append(session.execute(asked).fetchone())
-    return found[0] == found[1]
+    return _identity(source) == _identity(target)
+
+
+def _identity(server: Server) -> object:
+    with server.session("identity") as session:
+        # A copy of the files has another start; two servers do not start within one microsecond.
+        asked = "SELECT pg_catalog.current_database(), pg_catalog.pg_postmaster_start_time()"
+        return session.execute(asked).fetchone()
 
 
 def compare_now(

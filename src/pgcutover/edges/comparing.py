@@ -146,12 +146,7 @@ def _read(source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jo
 
 
 def _read_once(
-    source: Moment,
-    target: Moment,
-    units: Sequence[ComparisonUnit],
-    *,
-    jobs: int,
-    wide: bool = False,
+    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, wide: bool = False
 ) -> list[_Both]:
     with ThreadPoolExecutor(2 * jobs, thread_name_prefix="verify") as pool:
         # To ask for the tables' sizes takes round trips, and servers may be far.
@@ -172,7 +167,7 @@ class _Side:
 
     def __init__(self, moment: Moment, units: Sequence[ComparisonUnit], *, jobs: int, wide: bool) -> None:
         self.sessions = moment.sessions(jobs)
-        self.read = {unit: _Read(there=self._columns(moment, unit) is not None) for unit in units}
+        self.read = {unit: _Read(there=unit.columns_on(moment.server.side) is not None) for unit in units}
         self._moment = moment
         self._wide = wide
         self._folding = threading.Lock()
@@ -219,10 +214,6 @@ class _Side:
         with self._moment.server.translated("verify"):
             return self._moment.connect()
 
-    @staticmethod
-    def _columns(moment: Moment, unit: ComparisonUnit) -> frozenset[str] | None:
-        return unit.source_columns if moment.server.side == "source" else unit.target_columns
-
     def _failed(self, unit: ComparisonUnit, text: str) -> None:
         with self._folding:
             self.read[unit].failures.append(text)
@@ -238,7 +229,7 @@ class _Side:
         began = time.monotonic()
         try:
             with connection.transaction():
-                there = self._columns(self._moment, unit) or ()
+                there = unit.columns_on(self._moment.server.side) or ()
                 found = range_sums(connection, unit, there, piece, wide=self._wide)
         except TooLargeError as cause:
             if self._wide:

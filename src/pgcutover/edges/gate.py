@@ -241,12 +241,15 @@ def _locked(control: Connection, holder: LockHolder, table: TableName, *, lockab
 
 def _status(control: Connection) -> GateStatus:
     closed_at, opened_at = _moments(control)
-    closed = _noted_closed(control) and read_only_setting(control) == "on"
+    closed = _closed_last(closed_at, opened_at) and read_only_setting(control) == "on"
     return GateStatus(closed=closed, closed_at=closed_at, opened_at=opened_at)
 
 
 def _noted_closed(control: Connection) -> bool:
-    closed_at, opened_at = _moments(control)
+    return _closed_last(*_moments(control))
+
+
+def _closed_last(closed_at: datetime | None, opened_at: datetime | None) -> bool:
     return closed_at is not None and (opened_at is None or opened_at < closed_at)
 
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
+from pgcutover.edges.pieces import SLICES_SINCE
 from pgcutover.edges.postgres import Connection, Server, query, said
 
 ROWS_TRIED = 100
 PAGES_TRIED = 100
-# TID range scans. https://www.postgresql.org/docs/release/14.0/
-PAGES_SINCE = 140000
 TRIED_MS = 2000
 WAITED_MS = 500
 NOT_FOUND = frozenset({"42883", "42P01", "42704", "42703", "3F000"})
@@ -57,7 +56,7 @@ def path_bound(server: Server) -> PathBound:
 
 def _indexes(connection: Connection) -> Iterator[tuple[str, sql.Composed]]:
     pages = sql.SQL("WHERE ctid < '({},0)'::tid").format(sql.Literal(PAGES_TRIED))
-    if connection.info.server_version < PAGES_SINCE:
+    if connection.info.server_version < SLICES_SINCE:
         pages = sql.Composed([])
     statement = query("inventory_expressions").format(schemas=query("inventory_schemas"))
     for schema, table, name, expression in connection.execute(statement).fetchall():

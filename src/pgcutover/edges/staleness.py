@@ -19,14 +19,12 @@ from pgcutover.edges.moment import Moment
 from pgcutover.edges.postgres import Connection, query
 from pgcutover.errors import SourceError, TargetError
 from pgcutover.facts.names import TableName
-from pgcutover.facts.proof import UNPOPULATED, ComparisonUnit, TableComparison
+from pgcutover.facts.proof import ComparisonUnit, TableComparison
 
 UP_TO_DATE = (
     "it holds as many rows as the old server's, other ones, and the old server's is up to date: REFRESH it on the new "
     "server, unless its rows depend on when or in which order it reads others"
 )
-
-
 ON_BOTH = (
     "it holds {source} rows on the old server and {target} on the new one, and on the new one too its query gives "
     "other rows than it holds: it was not refreshed there, or its rows depend on when it is"
@@ -112,9 +110,7 @@ def _own(source: Moment, target: Moment, unlike: Sequence[TableComparison], sear
 
 
 def _unlike(compared: TableComparison) -> bool:
-    both = (compared.source, compared.target)
-    filled = not any(digest is None or digest == UNPOPULATED for digest in both)
-    return compared.unit.derived and filled and not compared.error and not compared.equal
+    return compared.unit.derived and compared.filled and not compared.error and not compared.equal
 
 
 def _told(
@@ -162,7 +158,7 @@ def _looked(moment: Moment, unit: ComparisonUnit, search_path: str) -> _Held:
                 connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
             # The server's own words for the view's query.
             asked = sql.SQL("({})").format(sql.SQL(str(text[0]).rstrip().removesuffix(";")))
-            there = (unit.source_columns if moment.server.side == "source" else unit.target_columns) or ()
+            there = unit.columns_on(moment.server.side) or ()
             held, given = (_sums(connection, unit, there, rows) for rows in (table_of(unit), asked))
             return _Held(other=held != given)
     except (SourceError, TargetError) as error:
@@ -179,9 +175,7 @@ def _parts(unit: ComparisonUnit) -> tuple[str, str]:
 def _sums(
     connection: Connection, unit: ComparisonUnit, there: Collection[str], rows: sql.Composable
 ) -> Sequence[tuple[object, ...]]:
-    statement = query("content_digest").format(
-        place=sql.SQL("NULL::bigint"), row=row_text(unit, there, wide=False), table=rows, pages=sql.SQL("")
-    )
+    statement = query("content_sum").format(row=row_text(unit, there, wide=False), table=rows, pages=sql.SQL(""))
     try:
         with too_large_told():
             return connection.execute(statement).fetchall()

@@ -26,7 +26,6 @@ from pgcutover.faces import cli_lab, cli_verify, documents, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 
-BUG = 70
 GO_ON = "Run the same command again to go on, or pgcutover status to see where a move stands."
 
 cli = typer.Typer(
@@ -351,4 +350,4 @@ def main() -> NoReturn:
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
         err.print(f"bug: {type(bug).__name__} at {where}", markup=False)
         err.print("the state of the move is in the journal: run pgcutover status; please report this", markup=False)
-        sys.exit(BUG)
+        sys.exit(PgcutoverError.exit_code)

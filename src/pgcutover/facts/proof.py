@@ -52,6 +52,10 @@ class ComparisonUnit:
     """A materialised view: its rows follow from others, and from when it was refreshed."""
     ranges: KeyRanges | None = None
 
+    def columns_on(self, side: Literal["source", "target"]) -> frozenset[str] | None:
+        """None: that side has no such table."""
+        return self.source_columns if side == "source" else self.target_columns
+
     def __str__(self) -> str:
         return str(self.table)
 
@@ -96,6 +100,11 @@ class TableComparison:
     @property
     def equal(self) -> bool:
         return not self.error and self.source is not None and self.source == self.target
+
+    @property
+    def filled(self) -> bool:
+        """Whether both sides have it, and a materialised view holds data on both."""
+        return not any(digest is None or digest == UNPOPULATED for digest in (self.source, self.target))
 
 
 class Standing(StrEnum):
@@ -246,10 +255,7 @@ class Proof:
 
 
 def _only_refreshed(compared: TableComparison) -> bool:
-    both = (compared.source, compared.target)
-    return (
-        compared.unit.derived and compared.stale and not any(digest is None or digest == UNPOPULATED for digest in both)
-    )
+    return compared.unit.derived and compared.stale and compared.filled
 
 
 def stale_view(compared: TableComparison) -> str:

@@ -4,7 +4,7 @@ Three outcomes are kept apart: the same, different, and could not be checked, wh
 named the table and the reason, which the journal keeps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgcutover.errors import CopyError
@@ -104,8 +104,7 @@ def _summary(proof: Proof, let_pass: Mapping[str, str]) -> str:
 
 def _told(proof: Proof) -> str:
     """What reading cost the source, in seconds of all sessions together."""
-    spent = [c.source_cost for c in proof.tables if c.source_cost is not None]
-    return f"the source read for {sum(cost.seconds for cost in spent):.1f} s"
+    return f"the source read for {_spent(c.source_cost for c in proof.tables)['seconds']:.1f} s"
 
 
 def _evidence(proof: Proof) -> dict[str, Json]:
@@ -128,15 +127,15 @@ def _evidence(proof: Proof) -> dict[str, Json]:
         "seconds": round(proof.seconds, 3),
         "rows_seconds": round(proof.rows_seconds, 3),
         "reading": {
-            "source": _spent([c.source_cost for c in proof.tables]),
-            "target": _spent([c.target_cost for c in proof.tables]),
+            "source": {**_spent(c.source_cost for c in proof.tables)},
+            "target": {**_spent(c.target_cost for c in proof.tables)},
             # While this step runs nothing else of the move does, and the application is down.
             "outage_seconds": round(proof.seconds, 3),
         },
     }
 
 
-def _spent(costs: Sequence[Cost | None]) -> dict[str, Json]:
+def _spent(costs: Iterable[Cost | None]) -> dict[str, float]:
     """What reading one side cost: seconds of all sessions together."""
     known = [cost for cost in costs if cost is not None]
     return {
