@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pgcutover.app.comparison import Comparison
+from pgcutover.app.compared import Comparison
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.first import WrittenConfig
 from pgcutover.app.planner import Planned, Stock

@@ -16,7 +16,7 @@ from psycopg import sql
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.fencing import HeldSource
 from pgcutover.edges.gate import Gate
-from pgcutover.edges.postgres import Connection, Server
+from pgcutover.edges.postgres import Connection, Server, Side
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.lab.clusters import Cluster
 
@@ -246,4 +246,32 @@ class DyingServer(Server):
             return alive(*arguments, **options)
 
         connection.execute = mortal  # type: ignore[method-assign]
+        return connection
+
+
+class MeddledServer(Server):
+    """A server on which somebody else's statement is committed right before our first that begins so."""
+
+    __slots__ = ("_before", "_database", "_meddle")
+    _before: bytes
+    _database: Fenced
+    _meddle: str
+
+    def __init__(self, database: Fenced, *, before: bytes, meddle: str, side: Side = "source") -> None:
+        super().__init__(dsn=database.owner, side=side)
+        for name, value in {"_before": before, "_database": database, "_meddle": meddle}.items():
+            object.__setattr__(self, name, value)
+
+    def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
+        connection = super().connect(purpose, autocommit=autocommit)
+        execute = connection.execute
+
+        def meddled(statement: Any, *arguments: Any, **options: Any) -> Any:
+            text = statement.as_bytes(connection) if isinstance(statement, sql.Composable) else str(statement).encode()
+            if self._meddle and text.startswith(self._before):
+                meddle, _ = self._meddle, object.__setattr__(self, "_meddle", "")
+                self._database.run(meddle)
+            return execute(statement, *arguments, **options)
+
+        connection.execute = meddled  # type: ignore[method-assign]
         return connection

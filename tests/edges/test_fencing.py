@@ -1,5 +1,7 @@
 """The fence of a source, on real servers: what it stops, what it lets through, and that it goes without a trace."""
 
+import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -7,13 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from fenced_database import DyingServer, Fenced, fenced_database
+from fenced_database import DyingServer, Fenced, MeddledServer, fenced_database
 from pgcutover.edges.fence_state import undo_sql
 from pgcutover.edges.fencing import HeldSource, lower_stored_fence
 from pgcutover.edges.runrecord import drop_records
 from pgcutover.errors import FenceError, SourceError
 from pgcutover.facts.names import Dsn
-from pgcutover.lab.clusters import Cluster
+from pgcutover.lab.clusters import Cluster, binaries
 
 
 @pytest.fixture(params=[16, 18])
@@ -131,6 +133,22 @@ def test_a_fence_found_standing_knows_what_was_before(database16: Fenced, held16
     assert recorded == held16.read_fence()
     held16.lower_fence(held16.read_fence())
     assert before == database16.state()
+
+
+@pytest.mark.parametrize("before", [None, "off", "on"])
+def test_raised_again_after_its_default_was_reset(database16: Fenced, held16: HeldSource, before: str | None) -> None:
+    """Somebody resets the default of a fence that stands: what is put back is still what was before the first time."""
+    name = database16.owner.database
+    if before:
+        database16.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {before}')
+    state = database16.state()
+    for _ in range(2):
+        held16.raise_fence(held16.read_fence())
+        database16.run(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    held16.raise_fence(held16.read_fence())
+    assert () == held16.leaks()
+    held16.lower_fence(held16.read_fence())
+    assert state == database16.state()
 
 
 def test_a_person_with_psql_can_lower_it(database16: Fenced, held16: HeldSource) -> None:
@@ -372,12 +390,12 @@ def test_the_moment_of_a_fence_that_fell_is_forgotten(database16: Fenced, held16
 def test_a_stored_fence_is_lowered_without_a_journal(database16: Fenced, held16: HeldSource) -> None:
     """What the source itself recorded is enough; where there is no fence nothing is done."""
     before = database16.state()
-    assert not lower_stored_fence(database16.server)
+    assert lower_stored_fence(database16.server) is None
     held16.raise_fence(held16.read_fence())
     held16.close()
-    assert lower_stored_fence(database16.server)
+    assert () == lower_stored_fence(database16.server)
     assert before == database16.state()
-    assert not lower_stored_fence(database16.server)
+    assert lower_stored_fence(database16.server) is None
 
 
 def test_a_table_that_is_gone_is_a_leak(database16: Fenced, held16: HeldSource) -> None:
@@ -455,16 +473,103 @@ def died_while(
     return dying.died
 
 
-def test_what_vanished_meanwhile_does_not_block_going_back(database16: Fenced, held16: HeldSource) -> None:
-    """A table that a superuser dropped behind the fence is passed over; the rest is put back."""
-    recorded = held16.read_fence()
+VANISHING = """
+CREATE TABLE "$undo$ \\ %s {{0}} ' b" (id integer); ALTER TABLE "$undo$ \\ %s {{0}} ' b" OWNER TO "{owner}";
+CREATE ROLE {gone} LOGIN; CREATE SCHEMA passing AUTHORIZATION "{owner}";
+CREATE TABLE passing.rows (id integer); ALTER TABLE passing.rows OWNER TO "{owner}";
+GRANT INSERT ON items, events TO {gone}; GRANT UPDATE (secret) ON items TO "{other}"
+"""
+VANISHED = """
+DROP TABLE child; ALTER TABLE events_2026 RENAME TO later; ALTER TABLE items DROP COLUMN secret;
+DROP SCHEMA passing CASCADE; DROP SEQUENCE numbers; CREATE TABLE numbers (id integer); DROP ROLE {gone}
+"""
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_vanished_meanwhile_does_not_keep_the_rest_away(
+    database16: Fenced, held16: HeldSource, by_hand: bool
+) -> None:
+    """Tables, a column, a schema and a role, dropped or renamed behind the fence: each is named, all else is back."""
+    names = {"owner": database16.owner.user, "other": database16.other.user, "gone": f"g{database16.owner.database}"}
+    database16.run(VANISHING.format(**names))
     before, settings = database16.state()
+    recorded = held16.read_fence()
     held16.raise_fence(recorded)
     held16.close()
-    database16.run("DROP TABLE child; ALTER TABLE items DROP COLUMN secret")
-    held16.lower_fence(recorded)
-    assert (frozenset(a for a in before if a[1] != "public.child"), settings) == database16.state()
+    database16.run(VANISHED.format(**names))
+    if by_hand:
+        told: list[str] = []
+        with psycopg.connect(database16.owner.url().reveal(), autocommit=True) as session:
+            session.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+            session.execute(database16.one("SELECT undo_sql FROM pgcutover.fence"))
+        things = ('"child"', '"events_2026"', '("secret")', '"passing"', '"numbers"', names["gone"])
+        warnings = [t for t in told if t.startswith("dropped or renamed, so not given back: GRANT ")]
+    else:
+        warnings = [*held16.lower_fence(recorded)]
+        assert warnings == [*held16.lower_fence(recorded)]
+        assert [*held16.fence_status(recorded).not_given_back] == warnings
+        things = (
+            "table public.child was",
+            "table public.events_2026 was",
+            "column secret of table public.items was",
+            "schema passing was",
+            "sequence public.numbers was",
+            f"role {names['gone']} was",
+        )
+    for thing in things:
+        assert [w for w in warnings if thing in w], f"{thing} in {warnings}"
+    gone = {"public.child", "public.events_2026", "public.numbers"}
+    wanted = {a for a in before if a[1] not in gone and a[2] != "secret" and a[4] != names["gone"]}
+    now, default = database16.state()
+    assert (wanted, settings) == ({a for a in now if a[1] not in {"public.later", "public.numbers"}}, default)
     assert held16.fence_status(recorded).absent
+    with impatient(database16.owner) as session:
+        session.execute("DELETE FROM items")
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_is_somebody_elses_now_is_owed(database16: Fenced, held16: HeldSource, by_hand: bool) -> None:
+    """A table that was given away is there and without its rights: all else is back, and that is no success."""
+    before, settings = database16.state()
+    recorded = held16.read_fence()
+    held16.raise_fence(recorded)
+    held16.close()
+    database16.run("ALTER TABLE parent OWNER TO rdsadmin")
+    if by_hand:
+        psql = [str(binaries(16) / "psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", database16.owner.url().reveal()]
+        script = database16.one("SELECT undo_sql FROM pgcutover.fence")
+        done = subprocess.run(psql, input=script, capture_output=True, text=True, check=False)
+        assert 3 == done.returncode
+        assert re.search(r"another owner now: GRANT INSERT.*parent", done.stderr)
+    else:
+        with pytest.raises(
+            FenceError, match=r"could not be given back: .* on table public\.parent \(permission denied"
+        ):
+            held16.lower_fence(recorded)
+    now, default = database16.state()
+    assert (frozenset(a for a in before if a[1] != "public.parent"), settings) == (
+        frozenset(a for a in now if a[1] != "public.parent"),
+        default,
+    )
+    if not by_hand:
+        database16.run(f'ALTER TABLE parent OWNER TO "{database16.owner.user}"')
+        assert () == lower_stored_fence(database16.server)
+        assert (before, settings) == database16.state()
+
+
+def test_a_grant_amid_the_revocation_is_never_lost(database16: Fenced, held16: HeldSource) -> None:
+    """Committed between reading what there is and taking it, it could not be put back: it is told, nothing is taken."""
+    recorded = held16.read_fence()
+    granting = f'GRANT DELETE ON events_2025 TO "{database16.other.user}"'
+    doomed = HeldSource(MeddledServer(database16, before=b"REVOKE", meddle=granting))
+    before = database16.state()
+    with pytest.raises(FenceError, match=f"{database16.other.user} has DELETE on table public.events_2025"):
+        doomed.raise_fence(recorded)
+    doomed.close()
+    held16.lower_fence(recorded)
+    rights, settings = database16.state()
+    assert [database16.other.user] == [a[4] for a in rights - before[0]]
+    assert (before[0], settings) == (rights & before[0], before[1])
 
 
 def test_raising_takes_little_time(database16: Fenced, held16: HeldSource) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from fenced_database import Fenced, fenced_database
+from fenced_database import Fenced, MeddledServer, fenced_database
 from pgcutover.edges.gate import Gate
 from pgcutover.edges.privileges import read_privileges
 from pgcutover.lab.clusters import Cluster
@@ -68,6 +68,20 @@ def test_somebody_elses_objects_do_not_keep_ours_open(new: Fenced, closed: Gate)
         assert "permission denied" in told
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         new.as_owner(OVERRIDING.format("a"))
+
+
+def test_a_schema_and_a_large_object_of_another_are_named(new: Fenced, closed: Gate) -> None:
+    """What is not ours to take is no less open: who may make tables, or write, is told; a superuser's own is not."""
+    new.run(
+        f'CREATE SCHEMA theirs AUTHORIZATION "{new.other.user}"; CREATE SCHEMA platform; SELECT lo_create(888003);'
+        f'SELECT lo_create(888004); ALTER LARGE OBJECT 888004 OWNER TO "{new.other.user}"'
+    )
+    whose = f"of {new.other.user}: {new.other.user} has"
+    assert (
+        f"rights to write could not be taken: large object 888004 {whose} UPDATE",
+        f"rights to write could not be taken: schema theirs {whose} CREATE",
+    ) == closed.shut()
+    assert set() == holders(new, "a")
 
 
 def test_a_revocation_that_only_warns_is_no_success(new: Fenced, closed: Gate) -> None:
@@ -161,3 +175,47 @@ def test_opened_after_it_was_shut_it_says_when(new: Fenced, gate: Gate) -> None:
         moments.append(status.opened_at)
     assert None not in moments
     assert 2 == len(set(moments))
+
+
+@pytest.mark.parametrize("before", [None, "off", "on"])
+@pytest.mark.parametrize("tampered", ["RESET default_transaction_read_only", "SET default_transaction_read_only = off"])
+def test_closed_again_after_it_was_reset_it_knows_what_was_before(
+    new: Fenced, gate: Gate, before: str | None, tampered: str
+) -> None:
+    """Somebody changes the default of a closed gate: closing again does not take that for what was before."""
+    if before:
+        new.run(f'ALTER DATABASE "{new.owner.database}" SET default_transaction_read_only = {before}')
+    state = new.state()
+    for _ in range(2):
+        gate.close()
+        new.run(f'ALTER DATABASE "{new.owner.database}" {tampered}')
+        assert not gate.status().closed
+        gate.close()
+        assert gate.status().closed
+        gate.open()
+        assert state == new.state()
+
+
+def test_a_grant_amid_the_shutting_comes_back(new: Fenced, gate: Gate) -> None:
+    """Committed between reading what there is and taking it, it is recorded too, and opening gives it back."""
+    granting = f'GRANT INSERT ON a TO "{new.other.user}" WITH GRANT OPTION'
+    new.run(f'GRANT DELETE ON a TO "{new.other.user}"')
+    meddled = Gate(MeddledServer(new, before=b"REVOKE", meddle=granting, side="target"))
+    before, settings = new.state()
+    gate.close()
+    assert () == meddled.shut()
+    assert set() == holders(new, "a")
+    assert () == gate.open()
+    rights, default = new.state()
+    assert settings == default
+    assert {(new.other.user, "INSERT", True)} == {(a[4], a[5], a[6]) for a in rights ^ before}
+
+
+def test_what_is_gone_when_it_opens_is_told(new: Fenced, gate: Gate) -> None:
+    """A table dropped while the database was shut is named; the others are open."""
+    gate.close()
+    gate.shut()
+    new.run("DROP TABLE b")
+    (told,) = gate.open()
+    assert told.startswith(f"table public.b was dropped or renamed, so this was not given back: {new.owner.user}: ")
+    assert new.owner.user in holders(new, "a")

@@ -10,7 +10,7 @@ import story
 from rich.console import Console, RenderableType
 
 from pgcutover.app.advice import next_steps
-from pgcutover.app.comparison import ComparedTable, Comparison, DifferingRow
+from pgcutover.app.compared import ComparedTable, Comparison, DifferingRow
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.estate import AppEstate, Estate
 from pgcutover.app.first import WrittenConfig

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 
@@ -20,3 +21,10 @@ def test_an_installation_that_cannot_start_ends_with_no_verdict(tmp_path: Path) 
     assert "Traceback" not in said.stderr
     assert "cannot start: ImportError: no pq wrapper available" in said.stderr
     assert "hint: " in said.stderr
+
+
+def test_the_version_is_told() -> None:
+    """That of the installed package, and exit code 0."""
+    command = [sys.executable, "-m", "pgcutover", "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (0, f"pgcutover {version('pgcutover')}\n") == (said.returncode, said.stdout)

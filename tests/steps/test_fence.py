@@ -1,5 +1,6 @@
 """The step that fences the old database: done, found, undone, done again."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import psycopg
 import pytest
 
 from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
+from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.fencing import HeldSource
 from pgcutover.errors import FenceError
 from pgcutover.lab.clusters import Cluster
@@ -97,6 +99,50 @@ def test_what_cannot_be_fenced_is_told_before_anything_is_touched(world: TwoData
     with pytest.raises(FenceError, match=r"public\.child belongs to a role"):
         STEP.observe(world)
     assert state == old.state()
+
+
+def test_a_large_object_of_another_role_is_told_before_anything_is_touched(world: TwoDatabases, old: Fenced) -> None:
+    """What its owner may write could not be taken away, so there is no fence; a superuser's own is in nobody's way."""
+    old.run("SELECT lo_create(888001)")
+    STEP.observe(world)
+    old.run(f'SELECT lo_create(888002); ALTER LARGE OBJECT 888002 OWNER TO "{old.other.user}"')
+    state = old.state()
+    told = f"{old.other.user} has UPDATE on large object 888002 of {old.other.user}"
+    with pytest.raises(FenceError, match=told):
+        STEP.observe(world)
+    assert state == old.state()
+    assert ["large object 888002"] == [
+        re.sub(r".* neither (.*) nor .*", r"\1", b.what)
+        for b in read_inventory(old.server).blockers
+        if "neither" in b.what
+    ]
+
+
+def test_a_schema_that_is_not_ours_to_close_is_told(world: TwoDatabases, old: Fenced) -> None:
+    """Who may still make tables in it is named where the fence is whole, and one that is made is a leak."""
+    old.run(f'ALTER SCHEMA billing OWNER TO rdsadmin; GRANT USAGE, CREATE ON SCHEMA billing TO "{old.other.user}"')
+    old.run(f'GRANT USAGE ON SCHEMA billing TO "{old.owner.user}"')
+    before = STEP.observe(world)
+    STEP.do(world, before)
+    found = STEP.verify(world, before)
+    told = f"{old.other.user} has CREATE on schema billing of rdsadmin"
+    assert (Verdict.WHOLE, [told]) == (found.verdict, found.evidence["beyond_taking"])
+    assert found.detail.endswith(f"; not ours to take: {told}")
+    with psycopg.connect(old.other.url().reveal(), autocommit=True) as session:
+        session.execute("BEGIN READ WRITE; CREATE TABLE billing.late (id integer); COMMIT")
+    assert "billing.late" in STEP.verify(world, before).detail
+
+
+def test_what_could_not_be_given_back_is_in_the_finding(world: TwoDatabases, old: Fenced) -> None:
+    """A table that is gone does not keep the fence from being found away, and is what a person is told."""
+    before = STEP.observe(world)
+    STEP.do(world, before)
+    world.source.close()
+    old.run("DROP TABLE child")
+    STEP.undo(world, before)
+    found = STEP.verify(world, before)
+    assert Verdict.ABSENT is found.verdict
+    assert found.detail.startswith("table public.child was dropped or renamed, so this was not given back: ")
 
 
 def test_two_holders_do_not_fight(world: TwoDatabases, old: Fenced) -> None:

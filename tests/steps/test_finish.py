@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from little_database import LITTLE, LittleWorld, contents, join, own_database, plain, rows_of, run_sql
+from pgcutover.app.guards import RealClock
+from pgcutover.app.patience import patiently
 from pgcutover.errors import TargetError
 from pgcutover.facts.inventory import Setting
 from pgcutover.facts.names import Dsn
@@ -176,3 +178,49 @@ def test_what_is_missing_is_found_and_done_again(
     assert (Verdict.PARTIAL, f"missing: {words}") == (found.verdict, found.detail)
     step.do(world, before)
     assert Verdict.WHOLE == step.verify(world, before).verdict
+
+
+UNFILLABLE = """
+CREATE TABLE public.numbers (n integer);
+INSERT INTO public.numbers VALUES (1), (0);
+CREATE FUNCTION public.half(x integer) RETURNS integer LANGUAGE sql AS 'SELECT x / 2';
+CREATE FUNCTION public.by_path(x integer) RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN half(x); END';
+CREATE FUNCTION public.refusing(x integer) RETURNS integer LANGUAGE plpgsql
+    AS $$BEGIN IF current_setting('server_version_num')::int < 170000 THEN RETURN x; END IF; RETURN 1 / x; END$$;
+CREATE MATERIALIZED VIEW public."Odd view" AS SELECT {}(n) AS m FROM public.numbers;
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "said", "mend"),
+    [
+        ("public.by_path", r"function half\(integer\) does not exist", "ALTER FUNCTION … SET search_path"),
+        (
+            "public.refusing",
+            "division by zero",
+            'Run REFRESH MATERIALIZED VIEW "public"."Odd view" on',
+        ),
+    ],
+)
+def test_a_view_whose_query_fails_is_named_and_not_tried_again(
+    cluster16: Cluster, cluster18: Cluster, tmp_path: Path, function: str, said: str, mend: str
+) -> None:
+    """The error names the view and says what to do; nobody waits for what would fail again, and mended it is filled."""
+    with own_database(cluster16) as source, own_database(cluster18) as target:
+        run_sql(source, UNFILLABLE.format(function))
+        made = copied(source, target, tmp_path)
+        step, before = finish(made)
+        tries: list[int] = []
+
+        def act() -> None:
+            tries.append(1)
+            step.do(made, before)
+
+        with pytest.raises(TargetError, match=rf"materialised view public\.Odd view cannot be filled: {said}") as error:
+            patiently(act, RealClock())
+        assert [1] == tries
+        assert mend in error.value.hint
+        run_sql(target, "ALTER FUNCTION public.by_path(integer) SET search_path = public")
+        run_sql(target, "UPDATE public.numbers SET n = 2")
+        step.do(made, before)
+        assert Verdict.WHOLE == step.verify(made, before).verdict

@@ -12,7 +12,7 @@ from fenced_database import Fenced, TwoDatabases, fenced_database, two_databases
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
 from pgcutover.steps.fence import Fence
-from pgcutover.steps.open_target import SALVAGED, OpenTarget
+from pgcutover.steps.open_target import NOT_GIVEN_BACK, SALVAGED, OpenTarget
 from pgcutover.steps.verify import Verify
 
 CONTENT = """
@@ -91,6 +91,18 @@ def test_after_the_export_nobody_writes_to_the_new_database(world: TwoDatabases,
     undo = str(new.one("SELECT undo_sql FROM pgcutover.fence"))
     new.as_owner(undo)
     new.as_owner(overriding)
+
+
+def test_opened_again_it_tells_what_was_dropped_meanwhile(world: TwoDatabases, new: Fenced) -> None:
+    """A table that somebody dropped while the new database was shut is noted; the application writes to the others."""
+    Fence().do(world, Fence().observe(world))
+    OpenTarget().do(world, {})
+    OpenTarget().undo(world, {})
+    new.run("DROP TABLE log")
+    OpenTarget().do(world, {})
+    ((told,),) = (note["rights"] for note in world.notes.notes(NOT_GIVEN_BACK))
+    assert told.startswith("table public.log was dropped or renamed, so this was not given back: ")
+    new.as_owner("INSERT INTO accounts VALUES (3000, 'open')")
 
 
 def exported(directory: Path, table: str) -> list[dict[str, Any]]:

@@ -132,3 +132,20 @@ def test_nobody_accepts_without_a_reason(text: str) -> None:
     with pytest.raises(UsageError):
         table_and_reason(text)
     assert ("public.t", "a=b") == table_and_reason("public.t=a=b")
+    assert ('public."a=b"', 'the "old" = one') == table_and_reason('public."a=b"=the "old" = one')
+
+
+def test_a_table_whose_name_holds_the_sign_can_be_accepted() -> None:
+    """Quoted, or as it is; where it could be two tables', nobody guesses."""
+    odd = Doubt(name='public."a=b"', plain="public.a=b", error="unreadable", redo=False)
+    for typed in ('public."a=b"=why = so', "public.a=b=why = so"):
+        (note,) = acceptances([listed([odd])], [table_and_reason(typed)], by="me")
+        assert ('public."a=b"', "why = so") == (note["table"], note["reason"])
+    other = Doubt(name="public.a", plain="public.a", error="unreadable", redo=False)
+    both = listed([odd, other])
+    with pytest.raises(RefusedError, match=r"may be of public\.a or public\.a=b"):
+        acceptances([both], [table_and_reason("public.a=b=why")], by="me")
+    (note,) = acceptances([both], [table_and_reason("public.a=why")], by="me")
+    assert "public.a" == note["table"]
+    (note,) = acceptances([both], [table_and_reason('public."a=b"=why')], by="me")
+    assert 'public."a=b"' == note["table"]

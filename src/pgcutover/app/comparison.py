@@ -8,12 +8,20 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
+from pgcutover.app.compared import (
+    ComparedDatabase,
+    ComparedTable,
+    Comparison,
+    DifferingDefinition,
+    DifferingRow,
+    ReadCost,
+    SequenceBehind,
+)
+from pgcutover.app.comparison_advice import LEAKING, ONE_DATABASE, after_difference, after_doubts, after_refusal
 from pgcutover.app.guards import RunNotes
 from pgcutover.app.records import Records
 from pgcutover.app.world import RunWorld
@@ -23,13 +31,23 @@ from pgcutover.edges.content import ContentProof
 from pgcutover.edges.fencing import HeldSource
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
-from pgcutover.edges.postgres import Server
+from pgcutover.edges.postgres import Server, Side
 from pgcutover.errors import AwsError, SourceError, TargetError
 from pgcutover.facts.names import Dsn
-from pgcutover.facts.proof import Cost, Proof, RowDifference, RowDifferences, Standing, TableComparison, stale_view
+from pgcutover.facts.proof import (
+    BehindSequence,
+    Cost,
+    DefinitionDifference,
+    Proof,
+    RowDifference,
+    RowDifferences,
+    Standing,
+    TableComparison,
+    stale_view,
+)
+from pgcutover.facts.reading import Tally
 from pgcutover.running.journal import Run
 from pgcutover.steps.canary import seen_by_canary
-from pgcutover.steps.history import TableProof
 from pgcutover.steps.lift import LIFTED
 
 
@@ -52,116 +70,115 @@ class Looking:
     limit: int = 10
     jobs: int = 4
     show_keys: bool = False
+    tally: Tally = field(default_factory=Tally, compare=False)
+    """Told how far it is, for whoever looks on."""
 
 
-class DifferingRow(BaseModel):
-    """A row that the target lacks, has too much, or holds otherwise. `key` is masked, or as the type prints it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-    key: str
-    columns: tuple[str, ...]
+RunsError: TypeAlias = SourceError | TargetError | AwsError
+UNNAMED = "the table has no key by which a row could be named: rows that differ are counted only"
 
 
-class ReadCost(BaseModel):
-    """What comparing one table took on one side: seconds of all sessions together, bytes of storage."""
+@dataclass(slots=True, kw_only=True)
+class _Both:
+    """The two databases, as far as they are known, and what kept anybody from asking them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    of_run: bool
+    known: dict[str, ComparedDatabase] = field(default_factory=dict)
+    identities: list[object] = field(default_factory=list)
+    errors: list[RunsError] = field(default_factory=list)
 
-    seconds: float
-    bytes: int
+    def look(self, server: Server) -> None:
+        """Log in once; what is refused is kept, so that one command tells of both sides."""
+        dsn = server.dsn
+        found = ComparedDatabase(host=dsn.host, port=dsn.port, database=dsn.database, user=dsn.user)
+        self.known[server.side] = found
+        try:
+            with server.session("logging in") as session:
+                # A copy of the files has another start; two servers do not start within one microsecond.
+                asked = "SELECT pg_catalog.current_database(), pg_catalog.pg_postmaster_start_time()"
+                self.identities.append(session.execute(asked).fetchone())
+                version = session.info.server_version
+        except (SourceError, TargetError) as error:
+            self.errors.append(error)
+        else:
+            told = f"{version // 10000}.{version % 10000}"
+            self.known[server.side] = found.model_copy(update={"server_version": told})
 
+    @property
+    def one_and_the_same(self) -> bool:
+        """Whether both names lead to the same database of the same running server."""
+        return len(self.identities) > 1 and self.identities[0] == self.identities[1]
 
-class ComparedTable(TableProof):
-    """One table with all that is known of it. Counts of rows are None where rows were not asked for or not read."""
+    def told(self, found: Comparison) -> Comparison:
+        return found.model_copy(update=self.known)
 
-    error: str = ""
-    key_ranges: int = 1
-    differing_ranges: int = 0
-    source_cost: ReadCost | None = None
-    target_cost: ReadCost | None = None
-    missing: int | None = None
-    extra: int | None = None
-    different: int | None = None
-    rows: tuple[DifferingRow, ...] = ()
-    rows_error: str = ""
+    def refused(self, *errors: RunsError) -> Comparison:
+        """A database that cannot be asked is "could not verify", never "same"."""
+        every = [*self.errors, *errors]
+        says = "; ".join(error.message for error in every)
+        return self.told(_could_not(says, tuple(dict.fromkeys(filter(None, map(self._advice, every))))))
 
-
-class Comparison(BaseModel):
-    """What `verify` found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: int = 1
-    verdict: str
-    exit_code: int
-    says: str
-    tables: tuple[ComparedTable, ...] = ()
-    definitions: tuple[str, ...] = ()
-    sequences_behind: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = ()
-    """What could not be verified, with the reason."""
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    rows_seconds: float = 0.0
-    expected: tuple[str, ...] = ()
-    """Differences that a move brings, with the reason; they are no warnings."""
+    def _advice(self, error: RunsError) -> str:
+        if isinstance(error, AwsError):
+            return error.hint
+        side: Side = "source" if isinstance(error, SourceError) else "target"
+        return after_refusal(error.message, error.hint, side=side, of_run=self.of_run)
 
 
 def compare_databases(source: Dsn, target: Dsn, looking: Looking) -> Comparison:
     """Compare any two databases, no run needed."""
+    both = _Both(of_run=False)
     servers = Server(dsn=source, side="source"), Server(dsn=target, side="target")
+    for server in servers:
+        both.look(server)
+    if both.errors:
+        return both.refused()
+    if both.one_and_the_same:
+        same = "--source and --target are one and the same database: that proves nothing"
+        return both.told(_could_not(same, (ONE_DATABASE,)))
     try:
-        if _one_and_the_same(*servers):
-            return _could_not("--source and --target are one and the same database: that proves nothing")
-        proof = ContentProof(*servers, jobs=looking.jobs)
-        return _judged(proof.compare(limit=looking.limit), lifted=False, looking=looking)
+        proof = ContentProof(*servers, jobs=looking.jobs).compare(limit=looking.limit, tally=looking.tally)
     except (SourceError, TargetError) as error:
-        return _could_not(str(error))
-
-
-def _one_and_the_same(source: Server, target: Server) -> bool:
-    """Whether both names lead to the same database of the same running server."""
-    return _identity(source) == _identity(target)
-
-
-def _identity(server: Server) -> object:
-    with server.session("identity") as session:
-        # A copy of the files has another start; two servers do not start within one microsecond.
-        asked = "SELECT pg_catalog.current_database(), pg_catalog.pg_postmaster_start_time()"
-        return session.execute(asked).fetchone()
+        return both.refused(error)
+    return both.told(_judged(proof, lifted=False, of_run=False, looking=looking))
 
 
 def compare_now(
     config: Config, records: Records, run: Run, *, heroku: HerokuClient, aws: Aws, looking: Looking
 ) -> Comparison:
     """Compare the databases of a run. A database that cannot be asked is "could not verify", never "same"."""
-    plan = records.plan_of(run)
+    plan, both = records.plan_of(run), _Both(of_run=True)
     with SqliteJournal(records.journal_file, read_only=True) as journal:
         notes = RunNotes(journal=journal, run=run.run)
         lifted = bool(notes.notes(LIFTED)) and run.outcome != "returned"
         with RunWorld(config, plan, run.run, heroku=heroku, aws=aws, notes=notes, holder="verify") as world:
             try:
-                proof = world.proof.compare(seen=seen_by_canary(notes), limit=looking.limit, jobs=looking.jobs)
+                both.look(world.source_server)
+                both.look(world.plain_target)
+                if both.errors:
+                    return both.refused()
+                proof = world.proof.compare(
+                    seen=seen_by_canary(notes), limit=looking.limit, jobs=looking.jobs, tally=looking.tally
+                )
                 # Only looked at: to claim the run is not for who only compares.
                 leaks = HeldSource(world.source_server).leaks() if lifted and run.is_open else ()
             except (SourceError, TargetError, AwsError) as error:
-                return _could_not(str(error))
+                return both.refused(error)
     if leaks:
-        return _leaking(leaks)
-    return _judged(proof, lifted=lifted, looking=looking)
+        return both.told(_leaking(leaks))
+    return both.told(_judged(proof, lifted=lifted, of_run=True, looking=looking))
 
 
-def _could_not(why: str) -> Comparison:
-    return Comparison(verdict="could not verify", exit_code=ComparisonVerdict.COULD_NOT_VERIFY, says=why)
+def _could_not(why: str, what_next: tuple[str, ...]) -> Comparison:
+    return Comparison(
+        verdict="could not verify", exit_code=ComparisonVerdict.COULD_NOT_VERIFY, says=why, next=what_next
+    )
 
 
 def _leaking(leaks: Sequence[str]) -> Comparison:
     """After the lift, an old database that can be written to explains differences that nobody may explain away."""
     says = f"the old database is not fenced any more: {'; '.join(leaks)}"
-    return Comparison(verdict="different", exit_code=ComparisonVerdict.DIFFERENT, says=says)
+    return Comparison(verdict="different", exit_code=ComparisonVerdict.DIFFERENT, says=says, next=(LEAKING,))
 
 
 def _since_lifted(proof: Proof) -> Proof:
@@ -173,7 +190,7 @@ def _since_lifted(proof: Proof) -> Proof:
     )
 
 
-def _judged(proof: Proof, *, lifted: bool, looking: Looking) -> Comparison:
+def _judged(proof: Proof, *, lifted: bool, of_run: bool, looking: Looking) -> Comparison:
     proof = _since_lifted(proof) if lifted else proof
     decisive = tuple(str(d) for d in proof.definitions if d.decisive)
     unchecked = tuple(str(doubt) for doubt in proof.doubts)
@@ -196,6 +213,40 @@ def _judged(proof: Proof, *, lifted: bool, looking: Looking) -> Comparison:
         seconds=proof.seconds,
         rows_seconds=proof.rows_seconds,
         expected=tuple(str(d) for d in proof.definitions if d.standing is Standing.EXPECTED),
+        next=_next(verdict, proof, lifted=lifted, of_run=of_run),
+        sequences=tuple(map(_sequence, proof.behind)),
+        definition_texts=tuple(map(_definition, proof.definitions)),
+    )
+
+
+def _next(verdict: ComparisonVerdict, proof: Proof, *, lifted: bool, of_run: bool) -> tuple[str, ...]:
+    if verdict is ComparisonVerdict.DIFFERENT:
+        others = bool(proof.sequences_behind) or any(d.decisive for d in proof.definitions)
+        return after_difference(rows=bool(proof.different), others=others, of_run=of_run, lifted=lifted)
+    if verdict is ComparisonVerdict.COULD_NOT_VERIFY:
+        return after_doubts(proof.doubts, of_run=of_run, lifted=lifted)
+    return ()
+
+
+def _definition(found: DefinitionDifference) -> DifferingDefinition:
+    return DifferingDefinition(
+        name=found.name,
+        standing=found.standing,
+        says=str(found),
+        reason=found.reason,
+        source=found.source,
+        target=found.target,
+    )
+
+
+def _sequence(behind: BehindSequence) -> SequenceBehind:
+    return SequenceBehind(
+        sequence=str(behind.name),
+        source_last_value=behind.source_last_value,
+        source_is_called=behind.source_is_called,
+        target_last_value=behind.target_last_value,
+        target_is_called=behind.target_is_called,
+        setval=behind.setval_sql,
     )
 
 
@@ -241,14 +292,15 @@ def _tellers(looking: Looking) -> Teller:
 
 def _table(compared: TableComparison, rows: RowDifferences | None, tell: Teller) -> ComparedTable:
     counted = rows is not None and not rows.error
+    grouped = compared.unit.ranges
     return ComparedTable(
         table=str(compared.unit),
         source_rows=compared.source.rows if compared.source else None,
         target_rows=compared.target.rows if compared.target else None,
         equal=None if compared.error else compared.equal,
         error=compared.error,
-        key_ranges=compared.unit.ranges.count if compared.unit.ranges else 1,
-        differing_ranges=compared.differing_ranges,
+        key_ranges=grouped.count if grouped else None,
+        differing_ranges=compared.differing_ranges if grouped else None,
         source_cost=_cost(compared.source_cost),
         target_cost=_cost(compared.target_cost),
         missing=rows.missing if rows and counted else None,
@@ -257,6 +309,7 @@ def _table(compared: TableComparison, rows: RowDifferences | None, tell: Teller)
         rows=tuple(
             DifferingRow(kind=row.kind, key=tell(row), columns=row.columns) for row in (rows.first if rows else ())
         ),
+        rows_unnamed=UNNAMED if rows and rows.first and not any(row.key for row in rows.first) else "",
         rows_error=rows.error if rows else "",
     )
 

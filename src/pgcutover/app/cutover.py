@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pgcutover.app.advice import next_steps
-from pgcutover.app.comparison import Comparison, Looking, compare_now
+from pgcutover.app.compared import Comparison
+from pgcutover.app.comparison import Looking, compare_now
 from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
@@ -248,9 +249,10 @@ class Cutover:
                     f"{error.message}; and going back stopped: {second.message}", hint=f"{second.hint} {HALF_BACK}"
                 ) from error
             state = "as it was" if not left else f"as it was, but for {'; '.join(left)}"
+            about = f" About the cause: {error.hint}" if error.hint else ""
             error.hint = (
                 f"Everything went back: the application runs on the old database, {state}. To try again: pgcutover "
-                f"plan, then pgcutover migrate. About the cause: {error.hint}"
+                f"plan, then pgcutover migrate.{about}"
             )
 
     def rollback(self, *, ask: Ask, without_export: str = "") -> tuple[RunSummary, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pgcutover.edges.away import away, locked_out
+from pgcutover.edges.copytarget import UnfillableViewError
 from pgcutover.edges.heroku_http import UnavailableError
 from pgcutover.errors import (
     AwsError,
@@ -31,7 +32,7 @@ AWAY_PAUSES_S = (5.0, 10.0, 20.0, 30.0)
 """For a server that restarts or fails over; every try at an address that is silent takes its time as well. Longer would
 keep the application closed for a database that may be gone."""
 PASSING = (UnavailableError, CopyError, SourceError, TargetError, ToolError, AwsError, NotDoneError)
-LASTING = (FenceError, TargetNotEmptyError, QuotaError)
+LASTING = (FenceError, TargetNotEmptyError, UnfillableViewError, QuotaError)
 
 
 def needed_to_go_back(error: PgcutoverError) -> bool:

@@ -75,7 +75,7 @@ PHRASES: Mapping[str, Phrase] = {
     ),
     "not_ours": Phrase(
         what="the role owns neither {names} nor is it a member of the owner, so it cannot fence them",
-        hint="ALTER TABLE … OWNER TO the database's owner, or grant it membership of the owning role.",
+        hint="ALTER TABLE (LARGE OBJECT) … OWNER TO the database's owner, or grant it membership of the owning role.",
     ),
     "unreadable": Phrase(
         what="the role may not read {names}",

@@ -14,7 +14,7 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
-from pgcutover.edges.postgres import Connection, Server, query, watch
+from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.edges.runrecord import checked_run_id, ensure_records, one_value, read_records, records_of, writing
 from pgcutover.errors import RunnerConflictError, TargetError
 
@@ -70,7 +70,7 @@ class Claim:
         """
         checked_run_id(run_id)
         with source.translated("taking the run"):
-            connection = _lock_session(source)
+            connection = source.connect("lock")
             try:
                 if not one_value(connection.execute(LOCK)):
                     raise _conflict(connection, source)
@@ -121,7 +121,7 @@ class Claim:
             return
         self._connection.close()
         with self._source.translated("taking the run's lock again"):
-            connection = _lock_session(self._source)
+            connection = self._source.connect("lock")
             try:
                 self._lock_again(connection)
                 self._compare(connection)
@@ -157,12 +157,6 @@ class Claim:
             )
 
 
-def _lock_session(source: Server) -> Connection:
-    connection = source.connect("lock")
-    watch(connection)
-    return connection
-
-
 def _backend(connection: Connection) -> tuple[int, datetime]:
     row = connection.execute("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").fetchone()
     assert row is not None, "pg_stat_activity has a row for the session that reads it"
@@ -183,7 +177,7 @@ def _take(connection: Connection, *, run_id: str, epoch: int, holder: str) -> No
         except psycopg.errors.LockNotAvailable:
             if time.monotonic() > deadline:
                 raise
-            for (pid,) in connection.execute(query("record_users")).fetchall():
+            for (pid,) in connection.execute(query("record_users").format(may_end=query("may_end"))).fetchall():
                 connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
             continue
         if taken is None:
@@ -196,7 +190,7 @@ def _end_programs(connection: Connection, target: Server, *, quiet_s: float) -> 
     deadline = time.monotonic() + STALE_TRANSACTIONS_END_S
     quiet_since = time.monotonic()
     while True:
-        found = connection.execute(query("copy_abandon")).fetchone()
+        found = connection.execute(query("copy_abandon").format(may_end=query("may_end"))).fetchone()
         now = time.monotonic()
         if found is not None and found[0]:
             quiet_since = now

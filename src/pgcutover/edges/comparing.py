@@ -22,6 +22,7 @@ from pgcutover.edges.moment import Moment, at_one_moment
 from pgcutover.edges.pieces import pieces_of
 from pgcutover.edges.postgres import Connection, Server, error_of
 from pgcutover.facts.proof import UNPOPULATED, ComparisonUnit, Cost, Digest, TableComparison
+from pgcutover.facts.reading import Tally
 from pgcutover.planning.slices import Slice
 
 # What reading a materialised view without data is refused with.
@@ -29,6 +30,9 @@ NOT_POPULATED = "55000"
 TRIES = 2
 NAMED = 10
 """Errors of one unit that are told in full."""
+READING = "reading rows"
+AGAIN = "reading again what differs, by ranges of keys"
+WIDE = "reading again what holds very large rows"
 
 
 def compare(
@@ -40,17 +44,21 @@ def compare(
 
 
 def compare_moments(
-    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int
+    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, tally: Tally | None = None
 ) -> tuple[TableComparison, ...]:
-    """Compare units on both servers, `jobs` sessions on each, in the order given.
+    """Compare units on both servers, `jobs` sessions on each, in the order given. `tally` is told how far it is.
 
     Raises:
         SourceError, TargetError: a server cannot be reached at all.
     """
-    whole = _read(source, target, [replace(unit, ranges=None) for unit in units], jobs=jobs)
+    tally = tally or Tally()
+    tally.begin(READING)
+    whole = _read(source, target, [replace(unit, ranges=None) for unit in units], jobs=jobs, tally=tally)
     wanted = {unit.table: unit for unit in units if unit.ranges is not None}
     differing = [wanted[read.unit.table] for read in whole if read.differs and read.unit.table in wanted]
-    by_range = {b.unit.table: b for b in _read(source, target, bounded(source, differing), jobs=jobs)}
+    tally.begin(AGAIN)
+    again = _read(source, target, bounded(source, differing), jobs=jobs, tally=tally)
+    by_range = {both.unit.table: both for both in again}
     return tuple(_comparison(both, by_range.get(both.unit.table)) for both in whole)
 
 
@@ -135,22 +143,25 @@ def _cut(sums: Sums | None) -> Sums | None:
     return sums and (sums[0], sums[1] % HASH_VALUES, sums[2] % HASH_VALUES)
 
 
-def _read(source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int) -> list[_Both]:
+def _read(source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, tally: Tally) -> list[_Both]:
     if not units:
         return []
-    found = {both.unit: both for both in _read_once(source, target, units, jobs=jobs)}
+    found = {both.unit: both for both in _read_once(source, target, units, jobs=jobs, tally=tally)}
     too_large = [unit for unit, both in found.items() if both.too_large]
     if too_large:
-        found |= {both.unit: both for both in _read_once(source, target, too_large, jobs=jobs, wide=True)}
+        tally.begin(WIDE)
+        wide = _read_once(source, target, too_large, jobs=jobs, tally=tally, wide=True)
+        found |= {both.unit: both for both in wide}
     return [*found.values()]
 
 
 def _read_once(
-    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, wide: bool = False
+    source: Moment, target: Moment, units: Sequence[ComparisonUnit], *, jobs: int, tally: Tally, wide: bool = False
 ) -> list[_Both]:
     with ThreadPoolExecutor(2 * jobs, thread_name_prefix="verify") as pool:
         # To ask for the tables' sizes takes round trips, and servers may be far.
-        ours, theirs = pool.map(lambda moment: _Side(moment, units, jobs=jobs, wide=wide), (source, target))
+        sides = pool.map(lambda moment: _Side(moment, units, jobs=jobs, tally=tally, wide=wide), (source, target))
+        ours, theirs = sides
         workers = [pool.submit(side.work) for side in (ours, theirs) for _ in range(min(side.sessions, side.pieces))]
         try:
             for worker in workers:
@@ -165,18 +176,20 @@ def _read_once(
 class _Side:
     """One server's half of a comparison: several sessions that take slices from one queue."""
 
-    def __init__(self, moment: Moment, units: Sequence[ComparisonUnit], *, jobs: int, wide: bool) -> None:
+    def __init__(self, moment: Moment, units: Sequence[ComparisonUnit], *, jobs: int, tally: Tally, wide: bool) -> None:
         self.sessions = moment.sessions(jobs)
         self.read = {unit: _Read(there=unit.columns_on(moment.server.side) is not None) for unit in units}
         self._moment = moment
         self._wide = wide
+        self._tally = tally
         self._folding = threading.Lock()
         self._queue: SimpleQueue[tuple[ComparisonUnit, Slice]] = SimpleQueue()
         here = [unit for unit in units if self.read[unit].there]
         pieces = pieces_of(moment, here, sessions=self.sessions)
         self.pieces = len(pieces)
-        for piece in pieces:
-            self._queue.put(piece)
+        for unit, piece in pieces:
+            self._queue.put((unit, piece))
+            tally.expect(unit.table, piece.data_bytes)
 
     def work(self) -> None:
         """Take slices until none is left. A session that broke is opened anew, in the same moment."""
@@ -195,6 +208,7 @@ class _Side:
                 else:
                     self.read[taken[0]].broken = True
                     self._failed(taken[0], f"{self._moment.server.side}: the connection broke {TRIES} times")
+                self._tally.done(taken[0].table, taken[1].data_bytes)
         finally:
             if connection is not None:
                 self._moment.give_back(connection)

@@ -26,6 +26,7 @@ from pgcutover.edges.staleness import stale_told
 from pgcutover.errors import PgcutoverError, SourceError, TargetError
 from pgcutover.facts.names import TableName
 from pgcutover.facts.proof import (
+    BehindSequence,
     ComparisonUnit,
     Difference,
     Proof,
@@ -33,9 +34,12 @@ from pgcutover.facts.proof import (
     TableComparison,
     TableDifference,
 )
+from pgcutover.facts.reading import Tally
 from pgcutover.planning.definition_proof import sequences_behind
 from pgcutover.planning.units import comparison_units
 
+VIEWS = "looking at materialised views"
+REST = "looking at large objects, and at what changed meanwhile"
 NOWHERE = Path("left-on-target")
 """Made only when something is exported."""
 
@@ -69,10 +73,13 @@ class ContentProof:
         """What is compared with what, by both catalogues as they are now."""
         return _units(before(self._source), before(self._target))
 
-    def compare(self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0) -> Proof:
+    def compare(
+        self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0, tally: Tally | None = None
+    ) -> Proof:
         """Compare everything, now. `seen` are the marks of the differences that the run's canary met; None: none flew.
 
-        With `limit`, rows that differ are counted, and so many of each table named. `jobs` 0: as many as ever.
+        With `limit`, rows that differ are counted, and so many of each table named. `jobs` 0: as many as ever. `tally`
+        is told how far it is.
 
         Raises:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
@@ -84,13 +91,15 @@ class ContentProof:
             ours, theirs = pool.map(before, servers)
             # The catalogues keep other parts of the servers busy than the rows do.
             defined = pool.submit(compare_definitions, self._source, self._target, seen=seen)
-            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs)
+            rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs, tally=tally or Tally())
             definitions = defined.result()
             afterwards = tuple(pool.map(after, servers, (ours, theirs)))
+        behind = sequences_behind(ours.inventory, theirs.inventory)
         self._latest = Proof(
             tables=_still_there(rows.tables, {name: why for side in afterwards for name, why in side.moved.items()}),
             definitions=definitions,
-            sequences_behind=sequences_behind(ours.inventory, theirs.inventory),
+            sequences_behind=behind,
+            behind=_behind(ours, theirs, behind),
             unchecked_others=tuple(sentence for side in afterwards for sentence in side.doubts),
             unsteady=tuple(sentence for side in afterwards for sentence in side.changed),
             differences=rows.differences,
@@ -100,13 +109,15 @@ class ContentProof:
         )
         return self._latest
 
-    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int) -> _Rows:
+    def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int, tally: Tally) -> _Rows:
         with at_one_moment(self._source) as source, at_one_moment(self._target) as target:
             began = time.monotonic()
-            tables = compare_moments(source, target, _units(ours, theirs), jobs=jobs)
+            tables = compare_moments(source, target, _units(ours, theirs), jobs=jobs, tally=tally)
             seconds = time.monotonic() - began
+            tally.begin(VIEWS)
             tables = stale_told(source, target, tables, search_path=ours.inventory.search_path)
-            differences = _differences(source, target, tables, limit)
+            differences = _differences(source, target, tables, limit, tally)
+            tally.begin(REST)
             objects = compare_large_objects(source, target, limit=limit)
             notes = (*_alone(source, target), *_elsewhere(ours, theirs))
         if objects is not None:
@@ -165,10 +176,30 @@ def _tables(side: Before) -> frozenset[TableName]:
 
 
 def _differences(
-    source: Moment, target: Moment, tables: Iterable[TableComparison], limit: int
+    source: Moment, target: Moment, tables: Iterable[TableComparison], limit: int, tally: Tally
 ) -> tuple[RowDifferences, ...]:
-    both = (t for t in tables if t.source is not None and t.target is not None and not t.equal)
-    return tuple(_rows_of(source, target, compared.unit, limit) for compared in both) if limit else ()
+    both = [t.unit for t in tables if t.source is not None and t.target is not None and not t.equal]
+    found = []
+    for number, unit in enumerate(both if limit else (), 1):
+        tally.begin(f"looking which rows of {unit} differ ({number} of {len(both)} such tables)")
+        found.append(_rows_of(source, target, unit, limit))
+    return tuple(found)
+
+
+def _behind(ours: Before, theirs: Before, names: Collection[str]) -> tuple[BehindSequence, ...]:
+    """These sequences with where each side is."""
+    there = {sequence.name: sequence for sequence in theirs.inventory.sequences}
+    return tuple(
+        BehindSequence(
+            name=s.name,
+            source_last_value=s.last_value,
+            source_is_called=s.is_called,
+            target_last_value=there[s.name].last_value,
+            target_is_called=there[s.name].is_called,
+        )
+        for s in ours.inventory.sequences
+        if s.name in there and str(s.name) in names
+    )
 
 
 def _rows_of(source: Moment, target: Moment, unit: ComparisonUnit, limit: int) -> RowDifferences:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.copysource import read_materialised, read_things
-from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.errors import RunnerConflictError
+from pgcutover.edges.postgres import Connection, Server, query, said
+from pgcutover.errors import RunnerConflictError, TargetError
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.facts.names import TableName
 from pgcutover.planning.definitions import Thing
@@ -22,6 +23,17 @@ from pgcutover.planning.tasks import Mark
 
 ANALYSED_AT_ONCE = 500
 """A statement that names tens of thousands of tables is parsed and logged whole."""
+
+# Connection, rollback (a deadlock for one), resources, a lock or another state in the way, operator, system, internal.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+LOST = "08000"
+PASSING = ("08", "40", "53", "55", "57", "58", "XX")
+NOT_FOUND = ("42883", "42P01", "42704", "42703", "3F000")
+"""undefined_function, _table, _object, _column; invalid_schema_name."""
+
+
+class UnfillableViewError(TargetError):
+    """The query of a materialised view fails by itself: trying again would only keep the application closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +133,7 @@ class CopyTarget:
     def abandon(self) -> None:
         """End what workers and pg_restore still do here."""
         with self.server.session("abandon") as session:
-            session.execute(query("copy_abandon"))
+            session.execute(query("copy_abandon").format(may_end=query("may_end")))
 
     def made_by_master(self) -> frozenset[str]:
         """Event triggers and publications that are here, as `Special.remark` words them."""
@@ -153,10 +165,19 @@ class CopyTarget:
             return read_materialised(session)
 
     def refresh(self, view: TableName, *, search_path: str) -> None:
-        """Fill a materialised view. Functions that it calls find what they find in the application."""
+        """Fill a materialised view. Functions that it calls find what they find in the application.
+
+        Raises:
+            UnfillableViewError: its query fails, and would fail again.
+        """
         with self.claimed("refresh") as session:
             session.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (search_path,))
-            session.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(view.schema, view.name)))
+            try:
+                session.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(view.schema, view.name)))
+            except psycopg.Error as cause:
+                if (cause.sqlstate or LOST)[:2] in PASSING:
+                    raise
+                raise _unfillable(view, cause, self.server) from cause
 
     def unanalysed(self) -> tuple[TableName, ...]:
         """Tables with rows of which the planner knows nothing."""
@@ -178,3 +199,19 @@ class CopyTarget:
             for start in range(0, len(names), ANALYSED_AT_ONCE):
                 part = names[start : start + ANALYSED_AT_ONCE]
                 session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(part)))
+
+
+def _unfillable(view: TableName, cause: psycopg.Error, server: Server) -> UnfillableViewError:
+    refresh = f"REFRESH MATERIALIZED VIEW {sql.Identifier(view.schema, view.name).as_string()}"
+    mend = f"Run {refresh} on the old database, and mend the query, or what it calls, there"
+    if cause.sqlstate in NOT_FOUND:
+        # https://www.postgresql.org/docs/17/release-17.html#RELEASE-17-MIGRATION
+        mend = (
+            "Servers from 17 on fill a view without the application's search_path: on the old database, ALTER FUNCTION "
+            "… SET search_path = public, … for each function that the query calls"
+        )
+    return UnfillableViewError(
+        f"target {server.dsn}: materialised view {view} cannot be filled: {said(cause)}",
+        hint=f"{mend}; or empty it there ({refresh} WITH NO DATA), then it moves empty. "
+        "Before that go back, where that has not happened by itself; afterwards run pgcutover plan.",
+    )

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing
-from itertools import groupby
+from heapq import nsmallest
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Protocol, TypeAlias
 
@@ -24,11 +25,13 @@ PURPOSE = "difference"
 ROWS_PER_BUCKET = 128
 """Per changed row about this many are read again; fewer would mean more buckets to keep in memory."""
 MOST_BUCKETS = 2**16
+MOST_DIGITS = 40
 
 Values: TypeAlias = tuple[str | None, ...]
 Hashes: TypeAlias = tuple[int, int]
-Rows: TypeAlias = dict[str, Counter[Values]]
-"""How often each row stands under each key; a table without a key may hold one row any number of times."""
+Row: TypeAlias = tuple[Hashes, str, Values]
+Rows: TypeAlias = list[tuple[str, Values]]
+"""Rows under keys that hash alike; a table without a key may hold one row any number of times."""
 
 
 class Side(Protocol):
@@ -57,25 +60,41 @@ def table_difference(unit: ComparisonUnit, counts: "Counter[str]") -> TableDiffe
 
 
 def row_differences(source: Side, target: Side, unit: ComparisonUnit, *, limit: int) -> RowDifferences:
-    """Count the rows that differ and name the first `limit` by key. No value but the keys' leaves the servers.
+    """Count the rows that differ and name the `limit` with the lowest keys: integers by value, other keys as text.
+
+    No value but the keys' leaves the servers.
 
     Raises:
         SourceError, TargetError, TooLargeError: as `changes`.
     """
     counts: Counter[str] = Counter()
-    first: list[RowDifference] = []
     with closing(changes(source, target, unit, hashed=True)) as found:
-        for change in found:
-            counts[change.kind] += 1
-            if len(first) < limit:
-                first.append(_row_difference(unit, change))
+        # At least one: for none, nothing would be counted either.
+        named = nsmallest(max(limit, 1), _counted(found, counts), key=lambda change: _order(unit, change))
     return RowDifferences(
         unit=unit,
         missing=counts["deleted"],
         extra=counts["inserted"],
         different=counts["updated"],
-        first=tuple(first),
+        first=tuple(_row_difference(unit, change) for change in named[:limit]),
     )
+
+
+def _counted(found: Iterable[Change], counts: "Counter[str]") -> Iterator[Change]:
+    for change in found:
+        counts[change.kind] += 1
+        yield change
+
+
+def _order(unit: ComparisonUnit, change: Change) -> list[tuple[bool, int, str]]:
+    row = change.new or change.old or {}
+    return [_place(row.get(name) or "") for name in unit.key]
+
+
+def _place(text: str) -> tuple[bool, int, str]:
+    # Whatever their type: int() of longer texts is refused, and no integer type prints so many digits.
+    number = len(text) <= MOST_DIGITS and text.isascii() and text.removeprefix("-").isdigit()
+    return (False, int(text), "") if number else (True, 0, text)
 
 
 def _row_difference(unit: ComparisonUnit, change: Change) -> RowDifference:
@@ -112,8 +131,16 @@ def changes(source: Side, target: Side, unit: ComparisonUnit, *, hashed: bool = 
         if differing:
             ours = stack.enter_context(closing(old.rows(mask, differing)))
             theirs = stack.enter_context(closing(new.rows(mask, differing)))
-            for before, after in _merged(ours, theirs):
+            for before, after in _merged(*_begun(ours, theirs)):
                 yield from _changes_of(unit, before, after)
+
+
+def _begun(*streams: Generator[Row, None, None]) -> list[Iterator[Row]]:
+    """The same streams, their servers at work all at once: each sorts before it gives its first row."""
+    # Its own pool, so that whatever happens no stream is closed while it runs.
+    with ThreadPoolExecutor(len(streams)) as pool:
+        firsts = [pool.submit(list, islice(stream, 1)) for stream in streams]
+    return [chain(first.result(), stream) for first, stream in zip(firsts, streams, strict=True)]
 
 
 class _Side:
@@ -149,7 +176,7 @@ class _Side:
         with too_large_told(), self._connection.transaction():
             return {bucket: tuple(map(int, held)) for bucket, *held in self._connection.execute(statement)}
 
-    def rows(self, mask: int, buckets: Collection[int]) -> Generator[tuple[Hashes, str, Values], None, None]:
+    def rows(self, mask: int, buckets: Collection[int]) -> Generator[Row, None, None]:
         """Rows of these buckets with the hashes and the text of their key, in the order of the hashes."""
         if self._there is None:
             return
@@ -187,37 +214,36 @@ def _differing(old: Mapping[int, tuple[int, ...]], new: Mapping[int, tuple[int, 
     return frozenset(bucket for bucket in old.keys() | new.keys() if old.get(bucket) != new.get(bucket))
 
 
-def _merged(
-    old: Iterable[tuple[Hashes, str, Values]], new: Iterable[tuple[Hashes, str, Values]]
-) -> Iterator[tuple[Rows, Rows]]:
+def _merged(old: Iterable[Row], new: Iterable[Row]) -> Iterator[tuple[Rows, Rows]]:
     """Rows whose keys hash alike, from both sides at once."""
     olds, news = _grouped(old), _grouped(new)
     before, after = next(olds, None), next(news, None)
     while before is not None or after is not None:
         if after is None or (before is not None and before[0] < after[0]):
             assert before is not None, "the loop ends when both are None"
-            yield before[1], {}
+            yield before[1], []
             before = next(olds, None)
         elif before is None or after[0] < before[0]:
-            yield {}, after[1]
+            yield [], after[1]
             after = next(news, None)
         else:
             yield before[1], after[1]
             before, after = next(olds, None), next(news, None)
 
 
-def _grouped(fetched: Iterable[tuple[Hashes, str, Values]]) -> Iterator[tuple[Hashes, Rows]]:
+def _grouped(fetched: Iterable[Row]) -> Iterator[tuple[Hashes, Rows]]:
     for hashes, group in groupby(fetched, key=itemgetter(0)):
-        rows: Rows = defaultdict(Counter)
-        for _, key, values in group:
-            rows[key][values] += 1
-        yield hashes, rows
+        yield hashes, [(key, values) for _, key, values in group]
 
 
 def _changes_of(unit: ComparisonUnit, old: Rows, new: Rows) -> Iterator[Change]:
+    if old == new:
+        # Most rows of a bucket: nothing need be counted.
+        return
+    ours, theirs = _by_key(old), _by_key(new)
     nothing: Counter[Values] = Counter()
-    for key in dict.fromkeys([*old, *new]):
-        before, after = old.get(key, nothing), new.get(key, nothing)
+    for key in dict.fromkeys([*ours, *theirs]):
+        before, after = ours.get(key, nothing), theirs.get(key, nothing)
         gone, came = list((before - after).elements()), list((after - before).elements())
         if unit.key and len(gone) == len(came) == 1:
             yield Change(old=_named(unit, gone[0], unit.source_columns), new=_named(unit, came[0], unit.target_columns))
@@ -226,6 +252,14 @@ def _changes_of(unit: ComparisonUnit, old: Rows, new: Rows) -> Iterator[Change]:
             yield Change(old=_named(unit, values, unit.source_columns), new=None)
         for values in came:
             yield Change(old=None, new=_named(unit, values, unit.target_columns))
+
+
+def _by_key(rows: Rows) -> dict[str, Counter[Values]]:
+    """How often each row stands under each key."""
+    found: dict[str, Counter[Values]] = defaultdict(Counter)
+    for key, values in rows:
+        found[key][values] += 1
+    return found
 
 
 def _named(unit: ComparisonUnit, values: Values, there: Collection[str] | None) -> dict[str, str | None]:

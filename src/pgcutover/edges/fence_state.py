@@ -5,23 +5,17 @@ exactly, and nothing that could not be put back is recorded.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from psycopg import sql
 
 from pgcutover.edges.clients import older, read_clients
+from pgcutover.edges.giveback import script, shown, told, vanished
 from pgcutover.edges.holder import NAME
 from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.edges.privileges import (
-    Privilege,
-    missing,
-    privilege_of,
-    read_privileges,
-    restorations,
-    without_vanished,
-)
+from pgcutover.edges.privileges import Privilege, beyond_taking, missing, privilege_of, read_privileges
 from pgcutover.errors import FenceError
 from pgcutover.facts.fence import FenceStatus
 from pgcutover.facts.names import TableName
@@ -34,7 +28,6 @@ NO_LARGE_OBJECTS = "d41d8cd98f00b204e9800998ecf8427e"
 """That digest where there is none; a record from before they were fenced has no other."""
 MOST_LARGE_OBJECTS = 20_000
 """Each has privileges of its own, which are recorded and put back one by one."""
-SHOWN = 5
 
 
 def read_acls(server: Server) -> dict[str, Json]:
@@ -77,6 +70,8 @@ def inspect_over(control: Connection, recorded: Before) -> FenceStatus:
     stored = stored_fence(control)
     raised_at = None if stored is None else stored[1]
     privileges = read_privileges(control)
+    lost = missing(recorded_privileges(recorded), privileges)
+    absent = vanished(control, lost)
     tables = [t for t, _, _ in fenced_tables(control)]
     known = {TableName(schema=str(s), name=str(n)) for s, n in cast("list[list[str]]", recorded["tables"])}
     locked = {TableName(schema=s, name=n) for s, n in control.execute(query("fence_locks"), {"holder": NAME})}
@@ -87,7 +82,9 @@ def inspect_over(control: Connection, recorded: Before) -> FenceStatus:
         read_only=setting == "on",
         setting_restored=setting == recorded["read_only"],
         writable=tuple(map(str, privileges)),
-        missing=tuple(map(str, without_vanished(control, missing(recorded_privileges(recorded), privileges)))),
+        beyond_taking=tuple(f"{who} has {what} on {on}" for on, who, what in beyond_taking(control)),
+        missing=tuple(str(p) for p in lost if p not in absent),
+        not_given_back=told(absent),
         tables=tuple(map(str, tables)),
         unknown_tables=tuple(str(t) for t in tables if t not in known),
         gone_tables=tuple(sorted(str(t) for t in known.difference(tables))),
@@ -107,6 +104,7 @@ def refuse_what_cannot_be_fenced(control: Connection, server: Server, recorded: 
     found += [
         f"{role} may write whatever is revoked" for (role,) in control.execute(query("inventory_bypassing_roles"))
     ]
+    found += [f"{who} has {what} on {on}" for on, who, what in beyond_taking(control) if on.startswith("large object ")]
     count = one(control, "SELECT count(*) FROM pg_largeobject_metadata")
     found += [f"{count} large objects"] if count > MOST_LARGE_OBJECTS else []
     if found:
@@ -117,22 +115,18 @@ def refuse_what_cannot_be_fenced(control: Connection, server: Server, recorded: 
         )
 
 
-def shown(things: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    more = f" and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
-    return "; ".join(things[:SHOWN]) + more
-
-
 def undo_statements(control: Connection, recorded: Before) -> str:
+    grants, owed = script(control, recorded_privileges(recorded))
     statements = [
         sql.SQL("BEGIN READ WRITE"),
         # The locks of a machine that hangs; and what still runs there must not go on.
         query("fence_end_ours"),
-        *restorations(recorded_privileges(recorded)),
+        grants,
         read_only_sql(control, recorded["read_only"]),
         # The whole of it, and IF EXISTS: after `retire` it is gone, and a run that finds no record of itself stops.
         sql.SQL("DROP SCHEMA IF EXISTS pgcutover CASCADE"),
         sql.SQL("COMMIT"),
+        owed,
     ]
     return "".join(f"{statement.as_string(control).rstrip()};\n" for statement in statements)
 

@@ -37,15 +37,15 @@ from pgcutover.edges.fence_state import (
     read_only_sql,
     recorded_privileges,
     refuse_what_cannot_be_fenced,
-    shown,
     stored_fence,
     undo_statements,
 )
+from pgcutover.edges.giveback import GivenBack, give_back, shown
 from pgcutover.edges.holder import LIMIT_S, NAME, LockHolder
 from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.edges.privileges import missing, read_privileges, restorations, revocations, without_vanished
+from pgcutover.edges.privileges import read_privileges, revocations
 from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
-from pgcutover.errors import FenceError
+from pgcutover.errors import FenceError, TargetError
 from pgcutover.facts.fence import Client, FenceStatus
 from pgcutover.running.step import Before, Json
 
@@ -120,10 +120,10 @@ class HeldSource:
             stored = stored_fence(control)
             return ("the source is not fenced",) if stored is None else _settled(control, stored[0]).leaks
 
-    def lower_fence(self, recorded: Before) -> None:
+    def lower_fence(self, recorded: Before) -> tuple[str, ...]:
         """See `lower_fence`."""
         self._holder.release()
-        lower_fence(self._server, recorded, self._claim)
+        return lower_fence(self._server, recorded, self._claim)
 
     def close(self) -> None:
         """Let go of the locks; what was revoked stays revoked."""
@@ -155,12 +155,15 @@ def raise_fence(server: Server, recorded: Before, holder: LockHolder, claim_sql:
             raise
 
 
-def lower_fence(server: Server, recorded: Before, claim_sql: str = "") -> None:
+def lower_fence(server: Server, recorded: Before, claim_sql: str = "") -> tuple[str, ...]:
     """Put back every recorded privilege that is missing, and the default: all in one transaction. Idempotent.
 
-    Locks that a dead process of ours still has are broken; the caller has let go of its own.
+    Locks that a dead process of ours still has are broken; the caller has let go of its own. What was dropped or
+    renamed meanwhile is passed over, and told in the sentences that come back.
 
     Raises:
+        FenceError, TargetError: something is there that was not ours to give rights on; everything else was put back,
+            and the record of what was taken stays.
         RunnerConflictError: the run of `claim_sql` is not ours any more.
     """
     with server.session(PURPOSE) as control:
@@ -168,23 +171,34 @@ def lower_fence(server: Server, recorded: Before, claim_sql: str = "") -> None:
         _end_stale_holders(control, None)
         with writing(control, claim_sql):
             control.execute(f"SET LOCAL lock_timeout = {RESTORE_LOCK_TIMEOUT_MS}")
-            lost = missing(recorded_privileges(recorded), read_privileges(control))
-            for statement in restorations(without_vanished(control, lost)):
-                control.execute(statement)
+            given = give_back(control, recorded_privileges(recorded))
             if read_only_setting(control) != recorded["read_only"]:
                 control.execute(read_only_sql(control, recorded["read_only"]))
-            if stored_fence(control) is not None:
+            if stored_fence(control) is not None and not given.owed:
                 control.execute("DELETE FROM pgcutover.fence")
+    if given.owed:
+        raise _owing(server, given)
+    return given.gone
 
 
-def lower_stored_fence(server: Server, claim_sql: str = "") -> bool:
-    """Lower the fence that the source itself has a record of; False when it has none. For a journal that knows none."""
+def lower_stored_fence(server: Server, claim_sql: str = "") -> tuple[str, ...] | None:
+    """Lower the fence that the database itself has a record of; None when it has none. For a journal that knows none.
+
+    Returns and raises what `lower_fence` does.
+    """
     with server.session(PURPOSE) as control:
         stored = stored_fence(control)
-    if stored is None:
-        return False
-    lower_fence(server, stored[0], claim_sql)
-    return True
+    return None if stored is None else lower_fence(server, stored[0], claim_sql)
+
+
+def _owing(server: Server, given: GivenBack) -> FenceError | TargetError:
+    kind = FenceError if server.side == "source" else TargetError
+    why = f" ({shown(given.refusals)})" if given.refusals else ""
+    return kind(
+        f"{server.side} {server.dsn}: rights could not be given back: {shown(given.owed)}{why}",
+        hint="All the others were. Somebody else owns these now: let the owner grant them, or give the ownership back, "
+        "then run the same command again. SELECT undo_sql FROM pgcutover.fence shows every statement.",
+    )
 
 
 def _refuse_fallen(control: Connection, server: Server, recorded: Before) -> None:
@@ -218,12 +232,10 @@ def _shut(control: Connection, server: Server, recorded: Before, holder: LockHol
         if not all(lockable for _, _, lockable in tables):
             # A former attempt revoked already. The rest goes first: the holder's transaction is about to touch the
             # same rows of pg_class, and a revocation would wait for it.
-            _refuse_unrecorded(control, server, recorded)
-            _revoke(control, claim)
+            _revoke(control, server, recorded, claim)
             tables = fenced_tables(control)
         holder.hold(control, [(t, lockable) for t, _, lockable in tables])
-        _refuse_unrecorded(control, server, recorded)
-        _revoke(control, claim)
+        _revoke(control, server, recorded, claim)
         moment = _now(control)
         left = end_all(control, before=moment, limit_s=END_LIMIT_S)
         if left:
@@ -235,22 +247,24 @@ def _shut(control: Connection, server: Server, recorded: Before, holder: LockHol
     raise _does_not_hold(server, ["tables keep appearing"])
 
 
-def _refuse_unrecorded(control: Connection, server: Server, recorded: Before) -> None:
-    """What is not recorded could not be put back, so it is not revoked either."""
-    unrecorded = sorted({*read_privileges(control)} - {*recorded_privileges(recorded)})
-    if unrecorded:
-        raise FenceError(
-            f"privileges of source {server.dsn} changed since they were recorded: "
-            f"{shown([str(p) for p in unrecorded])}",
-            hint="Go back, so that what was done so far is undone; then start again.",
-        )
+def _revoke(control: Connection, server: Server, recorded: Before, claim: str) -> None:
+    """In one transaction, so that a crash leaves either all of it or none.
 
-
-def _revoke(control: Connection, claim: str) -> None:
-    """In one transaction, so that a crash leaves either all of it or none."""
+    What is not recorded could not be put back, so it is not revoked either. That is asked before the end, and of
+    another session: it sees what is about to be lost, a GRANT too that was committed while we revoked. A later one
+    waits for the row that our transaction has changed, and what it gives is found as a leak.
+    """
     with writing(control, claim):
         for statement in revocations(read_privileges(control)):
             control.execute(statement)
+        with server.session(PURPOSE) as beside:
+            unrecorded = sorted({*read_privileges(beside)} - {*recorded_privileges(recorded)})
+        if unrecorded:
+            raise FenceError(
+                f"privileges of source {server.dsn} changed since they were recorded: "
+                f"{shown([str(p) for p in unrecorded])}",
+                hint="Go back, so that what was done so far is undone; then start again.",
+            )
 
 
 def _does_not_hold(server: Server, leaks: Sequence[str]) -> FenceError:

@@ -21,14 +21,14 @@ from pgcutover.edges.fence_state import (
     read_only_setting,
     read_only_sql,
     recorded_privileges,
-    shown,
     stored_fence,
     undo_statements,
 )
 from pgcutover.edges.fencing import lower_stored_fence
+from pgcutover.edges.giveback import shown
 from pgcutover.edges.holder import LockHolder
 from pgcutover.edges.postgres import Connection, Server, query, said
-from pgcutover.edges.privileges import Privilege, missing, read_privileges, revocation, together
+from pgcutover.edges.privileges import Privilege, beyond_taking, missing, read_privileges, revocation, together
 from pgcutover.edges.runrecord import assert_ours, ensure_records, writing
 from pgcutover.errors import TargetError
 from pgcutover.facts.fence import Client, GateStatus
@@ -61,22 +61,28 @@ class Gate:
             ensure_records(control)
             if not _status(control).closed:
                 with writing(control, self._claim):
-                    control.execute(query("gate_close"), {"setting": read_only_setting(control)})
+                    # Closed before, and reset by somebody: what it was before that is known already.
+                    known = {"setting": read_only_setting(control), "closed": _noted_closed(control)}
+                    control.execute(query("gate_close"), known)
                     control.execute(read_only_sql(control, "on"))
             self._end_older(control)
 
-    def open(self) -> None:
+    def open(self) -> tuple[str, ...]:
         """Let the application write: the default is again what it was. Idempotent.
 
+        Where it was shut: what could not be given back because it is gone, in sentences.
+
         Raises:
+            TargetError: rights on something that is still there could not be given back.
             RunnerConflictError: the run of `claim_sql` is not ours any more.
         """
-        lower_stored_fence(self._server, self._claim)
+        gone = lower_stored_fence(self._server, self._claim) or ()
         with self._server.session(PURPOSE) as control, writing(control, self._claim):
             # Not by the setting: where the gate was shut, lowering has put that back already.
             if _noted_closed(control):
                 row = control.execute(query("gate_open")).fetchone()
                 control.execute(read_only_sql(control, row[0] if row is not None else None))
+        return gone
 
     def status(self) -> GateStatus:
         """As it is now, asked of the server."""
@@ -138,11 +144,15 @@ class Gate:
     def _take_recorded(self, control: Connection, privileges: Collection[Privilege]) -> dict[str, str]:
         """Take, and record in the same transaction what was taken; what was refused and why, by object.
 
-        What could not be taken must not be given back: `undo_sql` is one transaction, and would fail whole.
+        What was taken is asked of another session: it sees what our transaction is about to end, a GRANT too that was
+        committed while we revoked. What could not be taken must not be given back.
         """
         refused = _take(control, privileges)
+        tried = {p.on for p in privileges} - {*refused}
         left = {*read_privileges(control)}
-        self._record(control, [p for p in privileges if p not in left])
+        with self._server.session(PURPOSE) as beside:
+            before = read_privileges(beside)
+        self._record(control, [p for p in before if p.on in tried and p not in left])
         return refused
 
     def _record(self, control: Connection, taken: Collection[Privilege]) -> None:
@@ -209,6 +219,8 @@ def _left(control: Connection, refused: Mapping[str, str]) -> tuple[str, ...]:
     for p in read_privileges(control):
         if p.grantee not in superusers:
             held[p.on][p.grantee].add(p.privilege)
+    for on, grantee, privilege in beyond_taking(control):
+        held[on][grantee].add(privilege)
     return tuple(
         f"rights to write could not be taken: {on}: "
         + "; ".join(f"{grantee} has {', '.join(sorted(words))}" for grantee, words in sorted(grantees.items()))

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.edges.clients import client_of, end
-from pgcutover.edges.postgres import Connection, Server, query, watch
+from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.errors import FenceError, PgcutoverError, TargetError
 from pgcutover.facts.names import TableName
 
@@ -63,7 +63,6 @@ class LockHolder:
         """
         if self._connection is None:
             self._connection = self._server.connect(PURPOSE)
-            watch(self._connection)
             self._connection.read_only = False
             self._connection.autocommit = False
             self._connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")

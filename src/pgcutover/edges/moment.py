@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 import psycopg
 from psycopg import sql
 
-from pgcutover.edges.postgres import PINNED, Connection, Server
+from pgcutover.edges.postgres import PINNED, Connection, Server, looked_for
 
 PURPOSE = "verify"
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -117,7 +117,7 @@ def _exported(holder: Connection) -> tuple[str, str]:
 
 def _pin_again(connection: Connection, server: Server) -> None:
     """Inside the transaction, for behind a pooler only a transaction is sure to stay on one session of the server."""
-    settings = {**PINNED, **READING, **server.settings}
+    settings = {**looked_for(connection.info.server_version), **PINNED, **READING, **server.settings}
     # The transaction is read-only already, and must stay so whatever the side's own settings are.
     settings.pop("default_transaction_read_only", None)
     each = (

@@ -56,14 +56,24 @@ PINNED: Mapping[str, str] = {
     "client_encoding": "UTF8",
 }
 
-# A session that holds a lock must not outlive a machine that vanished: the server then notices within a minute and a
-# half; by default it takes two hours.
+# A session must not outlive a machine that vanished, least of all one that holds a lock: the server then notices within
+# a minute and a half; by default it takes two hours.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-TCP-KEEPALIVES-IDLE
-WATCHED: Mapping[str, str] = {
+KEPT_ALIVE: Mapping[str, str] = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "6",
 }
+# Nor a process that was killed: while a statement runs the server looks for its client only when told to, and one that
+# reads a whole table, or builds an index, would go on for hours.
+# https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
+LOOKED_FOR: Mapping[str, str] = {"client_connection_check_interval": "10000"}
+LOOKED_FOR_SINCE = 140000
+
+
+def looked_for(server_version: int) -> Mapping[str, str]:
+    """What lets the server look, while a statement runs, whether its client is there; {} where it cannot."""
+    return LOOKED_FOR if server_version >= LOOKED_FOR_SINCE else {}
 
 
 def query(name: str) -> sql.SQL:
@@ -206,12 +216,6 @@ def pin(connection: Connection, settings: Mapping[str, str]) -> None:
     timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
     # Time-outs apart and first: what a role sets may be too short for anything but one plain statement. The rest in one
     # statement, because a session is opened for every question and the servers may be far.
-    for part in (timeouts, {**PINNED, **settings}):
+    for part in (timeouts, {**KEPT_ALIVE, **looked_for(version), **PINNED, **settings}):
         each = (sql.SQL("pg_catalog.set_config({}, {}, false)").format(name, value) for name, value in part.items())
         connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))
-
-
-def watch(connection: Connection) -> None:
-    """Let the server look whether this session's machine is still there; for sessions that hold locks."""
-    for name, value in WATCHED.items():
-        connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))

@@ -6,7 +6,7 @@ and is missing, no more.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -100,9 +100,15 @@ def privilege_of(kept: Sequence[Json]) -> Privilege:
 
 
 def read_privileges(connection: Connection) -> tuple[Privilege, ...]:
-    """Everybody's privileges to write; owners and PUBLIC are in it like any other grantee."""
+    """Everybody's privileges to write that we could take; owners and PUBLIC are in it like any other grantee."""
     rows = connection.execute(query("fence_privileges").format(schemas=query("inventory_schemas")))
     return tuple(privilege_of(cast("Sequence[Json]", row)) for row in rows)
+
+
+def beyond_taking(connection: Connection) -> tuple[tuple[str, str, str], ...]:
+    """What `read_privileges` leaves out, for it is not ours to take: the object and whose it is, who has what on it."""
+    rows = connection.execute(query("fence_beyond").format(schemas=query("inventory_schemas")))
+    return tuple((f"{what} of {owner}", grantee, privilege) for what, owner, grantee, privilege in rows)
 
 
 def revocations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
@@ -126,7 +132,7 @@ def revocation(privileges: Sequence[Privilege]) -> sql.Composed:
     return sql.SQL("REVOKE {what} ON {kind} {objects} FROM {grantees} CASCADE").format(
         what=sql.SQL(REVOKED[kind]),
         kind=sql.SQL(kind.upper()),
-        objects=_objects(kind, sorted({(p.schema, p.name) for p in privileges})),
+        objects=sql.SQL(", ").join(_object(kind, *o) for o in sorted({(p.schema, p.name) for p in privileges})),
         grantees=sql.SQL(", ").join(map(_grantee, sorted({p.grantee for p in privileges}))),
     )
 
@@ -139,34 +145,21 @@ def missing(recorded: Iterable[Privilege], now: Iterable[Privilege]) -> tuple[Pr
     return tuple(p for p in recorded if p.held not in held or (p.grantable and not held[p.held]))
 
 
-def without_vanished(connection: Connection, privileges: Iterable[Privilege]) -> tuple[Privilege, ...]:
-    """Leave out what nobody can be given any more: the object was dropped meanwhile, or the role."""
-    wanted = tuple(privileges)
-    in_schemas = [p for p in wanted if p.kind in ("table", "column", "sequence")]
-    arrays = {
-        "schemas": [p.schema for p in in_schemas],
-        "names": [p.name for p in in_schemas],
-        "columns": [p.column for p in in_schemas],
-    }
-    gone = {tuple(row) for row in connection.execute(query("fence_vanished"), arrays)}
-    schemas = {name for (name,) in connection.execute("SELECT nspname::text FROM pg_namespace")}
-    numbers = {p.name for p in wanted if p.kind == "large object"}
-    if numbers:
-        there = connection.execute(query("fence_large_objects"), {"oids": sorted(map(int, numbers))})
-        numbers -= {name for (name,) in there}
-    roles = {PUBLIC, *(name for (name,) in connection.execute("SELECT rolname::text FROM pg_roles"))}
-    return tuple(
-        p
-        for p in wanted
-        if (p.schema, p.name, p.column) not in gone
-        and not (p.kind == "large object" and p.name in numbers)
-        and p.grantee in roles
-        and (p.schema in schemas or not p.schema)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """A GRANT of the same to the same on several objects, of which there is one at least."""
+
+    what_on: sql.Composed
+    objects: tuple[sql.Composable, ...]
+    to_whom: sql.Composed
+
+    @property
+    def statement(self) -> sql.Composed:
+        return self.what_on + sql.SQL(", ").join(self.objects) + self.to_whom
 
 
-def restorations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
-    """Statements that grant all of these; whoever runs them acts for each object's owner, who is their grantor."""
+def restorations(privileges: Iterable[Privilege], *, at_most: int = OBJECTS_PER_STATEMENT) -> Iterator[Restoration]:
+    """What grants all of these; whoever runs them acts for each object's owner, who is their grantor."""
     by_object: defaultdict[tuple[str, str, str, str, str, bool], list[str]] = defaultdict(list)
     for p in privileges:
         by_object[p.kind, p.schema, p.name, p.column, p.grantee, p.grantable].append(p.privilege)
@@ -174,30 +167,30 @@ def restorations(privileges: Iterable[Privilege]) -> Iterator[sql.Composed]:
     for (kind, schema, name, column, grantee, grantable), held in by_object.items():
         alike[kind, column, grantee, grantable, tuple(sorted(held))].append((schema, name))
     for (kind, column, grantee, grantable, words), objects in alike.items():
-        for part in _parts(objects):
-            of = sql.SQL("({})").format(sql.Identifier(column)) if column else sql.SQL("")
-            shown = "table" if kind == "column" else kind
-            yield sql.SQL("GRANT {what} ON {kind} {objects} TO {grantee}{option}").format(
-                what=sql.SQL(", ").join(sql.SQL("{} {}").format(sql.SQL(w), of) for w in words),
-                kind=sql.SQL(shown.upper()),
-                objects=_objects(shown, part),
-                grantee=_grantee(grantee),
-                option=sql.SQL(" WITH GRANT OPTION" if grantable else ""),
+        of = sql.SQL(" ({})").format(sql.Identifier(column)) if column else sql.SQL("")
+        shown = "table" if kind == "column" else kind
+        for part in _parts(objects, at_most):
+            yield Restoration(
+                what_on=sql.SQL("GRANT {what} ON {kind} ").format(
+                    what=sql.SQL(", ").join(sql.SQL("{}{}").format(sql.SQL(w), of) for w in words),
+                    kind=sql.SQL(shown.upper()),
+                ),
+                objects=tuple(_object(shown, schema, name) for schema, name in part),
+                to_whom=sql.SQL(" TO {grantee}{option}").format(
+                    grantee=_grantee(grantee), option=sql.SQL(" WITH GRANT OPTION" if grantable else "")
+                ),
             )
 
 
-def _parts(
-    objects: Sequence[tuple[str, str]], at_most: int = OBJECTS_PER_STATEMENT
-) -> Iterator[Sequence[tuple[str, str]]]:
+def _parts(objects: Sequence[tuple[str, str]], at_most: int) -> Iterator[Sequence[tuple[str, str]]]:
     for start in range(0, len(objects), at_most):
         yield objects[start : start + at_most]
 
 
-def _objects(kind: str, objects: Collection[tuple[str, str]]) -> sql.Composed:
+def _object(kind: str, schema: str, name: str) -> sql.Composable:
     if kind == "large object":
-        return sql.SQL(", ").join(sql.Literal(int(name)) for _, name in objects)
-    qualified = kind in ("table", "sequence")
-    return sql.SQL(", ").join(sql.Identifier(s, n) if qualified else sql.Identifier(n) for s, n in objects)
+        return sql.Literal(int(name))
+    return sql.Identifier(schema, name) if kind in ("table", "sequence") else sql.Identifier(name)
 
 
 def _grantee(name: str) -> sql.Composable:

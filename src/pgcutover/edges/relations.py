@@ -64,7 +64,7 @@ def _moved(server: Server, seen: Before) -> dict[TableName, str]:
 
 
 def _files(server: Server) -> dict[TableName, int]:
-    with server.session("files") as session:
+    with server.session("storage") as session:
         rows = session.execute(query("content_files").format(schemas=query("inventory_schemas")))
         return {TableName(schema=s, name=n): number for s, n, number in rows}
 

@@ -10,26 +10,28 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from pgcutover.app.comparison import Comparison, Looking
+from pgcutover.app.compared import Comparison
+from pgcutover.app.comparison import Looking
 from pgcutover.app.cutover import BREAK_GLASS, Cutover, OnFailure
 from pgcutover.app.first import write_config
 from pgcutover.app.people import Confirmation, Question
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
-from pgcutover.errors import InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
+from pgcutover.errors import ConfigError, InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
 from pgcutover.faces import cli_lab, cli_verify, documents, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
+from pgcutover.facts.names import MASK
 
 GO_ON = "Run the same command again to go on, or pgcutover status to see where a move stands."
 
 cli = typer.Typer(
-    help="Move a production PostgreSQL database, and the applications on it, from Heroku Postgres to Amazon RDS.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -53,6 +55,22 @@ PlanFile = Annotated[
 ]
 
 DEFAULT = Path(CONFIG_FILE)
+PASSWORD = re.compile(r"(://[^:/@\s]*:)[^\s]+@")
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"pgcutover {version('pgcutover')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Move a production PostgreSQL database, and the applications on it, from Heroku Postgres to Amazon RDS."""
 
 
 class Failure(StrEnum):
@@ -185,12 +203,16 @@ def verify(
     """Compare two databases; default: the run's. Exit code 0 same, 1 warnings, 2 different, 3 could not verify."""
 
     def of_run(looking: Looking) -> Comparison:
-        with _cutover(config, env, json=json) as cutover:
+        try:
+            cutover = _cutover(config, env, json=json)
+        except ConfigError as error:
+            raise cli_verify.or_others(error, config) from error
+        with cutover:
             return cutover.verify(looking)
 
     looking = Looking(limit=limit, jobs=jobs, show_keys=show_keys)
-    outcome = cli_verify.compared(context, source, target, looking, of_run=of_run, err=err)
-    emit(out, outcome, render.comparison(outcome), json=json)
+    outcome = cli_verify.compared(context, source, target, looking, of_run=of_run, err=err, json=json)
+    emit(out, outcome, render.comparison(outcome), json=json, wrapped=False)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -326,6 +348,28 @@ def _say_error(error: PgcutoverError) -> None:
     err.out(json_.dumps({"version": 1, "error": told}), highlight=False)
 
 
+def _say_usage(error: typer.exceptions.TyperException) -> None:
+    """As the library says it; as one JSON line where JSON was asked for. A URL typed amiss keeps its password."""
+    error.message = PASSWORD.sub(rf"\1{MASK}@", error.message)
+    context = getattr(error, "ctx", None)
+    if "--json" in sys.argv[1:]:
+        of = context.command_path if context is not None else "pgcutover"
+        _say_error(UsageError(error.format_message(), hint=f"{of} --help lists what there is."))
+        return
+    # Typer's own class has no public method for it; each usage error has `show`.
+    show: Callable[[object], None] = getattr(error, "show", err.print)
+    show(sys.stderr)
+
+
+def _say_bug(what: str) -> None:
+    about = "the state of the move is in the journal: run pgcutover status; please report this"
+    if "--json" in sys.argv[1:]:
+        _say_error(PgcutoverError(f"bug: {what}", hint=about))
+        return
+    err.print(f"bug: {what}", markup=False)
+    err.print(about, markup=False)
+
+
 def main() -> NoReturn:
     """Run the command line; never shows a traceback for an error of ours."""
     try:
@@ -338,9 +382,7 @@ def main() -> NoReturn:
         _say_error(error)
         sys.exit(error.exit_code)
     except typer.exceptions.TyperException as error:
-        # Typer's own class has no public method for it; each usage error has `show`.
-        show: Callable[[object], None] = getattr(error, "show", err.print)
-        show(sys.stderr)
+        _say_usage(error)
         sys.exit(UsageError.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         _say_error(InterruptedRun("interrupted", hint=GO_ON))
@@ -348,6 +390,5 @@ def main() -> NoReturn:
     except Exception as bug:  # noqa: BLE001  (the last frame: whatever it is, it must not look like a verdict)
         frames = traceback.extract_tb(bug.__traceback__)
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
-        err.print(f"bug: {type(bug).__name__} at {where}", markup=False)
-        err.print("the state of the move is in the journal: run pgcutover status; please report this", markup=False)
+        _say_bug(f"{type(bug).__name__} at {where}")
         sys.exit(PgcutoverError.exit_code)

@@ -4,15 +4,19 @@ A URL on a command line is read by everybody on the machine (`ps`), so a passwor
 variables, services and ~/.pgpass are not seen so.
 """
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from pgcutover.app.comparison import Comparison, Looking, compare_databases
+from pgcutover.app.compared import Comparison
+from pgcutover.app.comparison import Looking, compare_databases
 from pgcutover.app.endpoints import endpoint
-from pgcutover.errors import UsageError
+from pgcutover.errors import ConfigError, UsageError
+from pgcutover.faces.watching import watched
 from pgcutover.facts.names import Dsn
 
 Source = Annotated[
@@ -39,6 +43,12 @@ AcceptUnverified = Annotated[
     typer.Option(help="Switch although this table could not be verified; journalled.", metavar="TABLE=REASON"),
 ]
 
+# As SQL spells names: a quoted part may hold any sign, a quote twice.
+SPELT = re.compile(r'((?:[^"=]|"(?:[^"]|"")*")*)=(.*)', re.DOTALL)
+OTHERS = (
+    "Or compare any two databases, for which no configuration is needed: --source URL and --target URL, or "
+    "PGCUTOVER_SOURCE and PGCUTOVER_TARGET."
+)
 TELL_ALL = "a password on the command line can be seen by everybody on this machine: use PGCUTOVER_{}, or ~/.pgpass"
 
 
@@ -48,7 +58,8 @@ def table_and_reason(text: str) -> tuple[str, str]:
     Raises:
         UsageError: one of them is missing: nobody accepts anything without saying why.
     """
-    table, _, reason = text.partition("=")
+    quoted = SPELT.fullmatch(text)
+    table, reason = quoted.groups() if quoted else text.partition("=")[::2]
     if not table.strip() or not reason.strip():
         raise UsageError(f"{text!r} is not TABLE=REASON", hint="For example public.legacy=empty since 2019, checked.")
     return table.strip(), reason.strip()
@@ -62,10 +73,12 @@ def compared(
     *,
     of_run: Callable[[Looking], Comparison],
     err: Console,
+    json: bool,
 ) -> Comparison:
-    """Compare what the options name, or the run's databases when they name none."""
+    """Compare what the options name, or the run's databases when they name none; `err` shows how far it is."""
     if not source and not target:
-        return of_run(looking)
+        with watched(looking.tally, err, json=json):
+            return of_run(looking)
     if not source or not target:
         lacking = "target" if source else "source"
         raise UsageError(
@@ -79,10 +92,25 @@ def compared(
                 f"--{name} means the run's databases, but others are named",
                 hint="Leave it out; or unset PGCUTOVER_SOURCE and PGCUTOVER_TARGET and give no --source, no --target.",
             )
-    named = {name: endpoint(text) for name, text in (("source", source), ("target", target))}
+    named = {name: _endpoint(name, text) for name, text in (("source", source), ("target", target))}
     for name, dsn in named.items():
         _warn(context, name, dsn, err)
-    return compare_databases(named["source"], named["target"], looking)
+    with watched(looking.tally, err, json=json):
+        return compare_databases(named["source"], named["target"], looking)
+
+
+def or_others(error: ConfigError, config: Path) -> ConfigError:
+    """The error; where there is no configuration at all, with the way that needs none."""
+    if config.exists():
+        return error
+    return ConfigError(error.message, hint=" ".join(filter(None, (error.hint, OTHERS))))
+
+
+def _endpoint(name: str, text: str) -> Dsn:
+    try:
+        return endpoint(text)
+    except ConfigError as error:
+        raise ConfigError(f"--{name} (PGCUTOVER_{name.upper()}): {error.message}", hint=error.hint) from error
 
 
 def _given(context: typer.Context, name: str) -> bool:

@@ -126,8 +126,9 @@ def _close(plan: Plan, formation: Formations) -> Iterator[str]:
 def _when_fenced() -> str:
     return (
         "always, also before the switch; where the fence does not stand it changes nothing. It ends pgcutover's own "
-        "sessions, then it ends everybody's: a session that began under the fence would stay read-only. The last line "
-        "of the script must answer COMMIT."
+        "sessions, then it ends everybody's: a session that began under the fence would stay read-only. "
+        "COMMIT must be among the answers; an error after it names what belongs to somebody else now and was therefore "
+        "not given back: all the rest was."
     )
 
 

@@ -2,21 +2,39 @@
 
 import dataclasses
 import json as json_
+import os
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
+NO_EDGE = 100_000
+"""Columns of what has none: longer than any sentence."""
 
-def emit(console: Console, value: Any, text: RenderableType, *, json: bool) -> None:
-    """Print `value` as one JSON document, or `text`."""
+
+def emit(console: Console, value: Any, text: RenderableType, *, json: bool, wrapped: bool = True) -> None:
+    """Print `value` as one JSON document, or `text`; not `wrapped`, a pipe or a file gets its sentences whole."""
     if json:
         body = as_json(value)
         # Every document says which version of its shape it is.
         document = {"version": 1, **body} if isinstance(body, dict) else body
         console.out(json_.dumps(document, indent=2, sort_keys=True, default=str), highlight=False)
-    else:
+    elif wrapped or console.is_terminal or "COLUMNS" in os.environ:
         console.print(text)
+    else:
+        _print_whole(console, text)
+
+
+def _print_whole(console: Console, text: RenderableType) -> None:
+    """Whoever searches a log for a sentence or a name must find it in one line."""
+    before, console.width = console.width, NO_EDGE
+    try:
+        with console.capture() as captured:
+            console.print(text)
+    finally:
+        console.width = before
+    # Cells are filled up to their column's width.
+    console.out("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")), highlight=False)
 
 
 def as_json(value: Any) -> Any:

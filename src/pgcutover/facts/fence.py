@@ -35,8 +35,12 @@ class FenceStatus:
     """Whether that default is what was recorded."""
     writable: tuple[str, ...]
     """Privileges to write that somebody holds, in words."""
+    beyond_taking: tuple[str, ...]
+    """Rights to make tables that are not ours to take, in words: a table that is made is a leak, and found."""
     missing: tuple[str, ...]
-    """Recorded privileges that nobody holds now, in words."""
+    """Recorded privileges that nobody holds now, in words; not those that nobody could be given back."""
+    not_given_back: tuple[str, ...]
+    """Sentences about those: what they were on, or who had them, was dropped or renamed."""
     tables: tuple[str, ...]
     unknown_tables: tuple[str, ...]
     """Tables that were not there when the fence was recorded."""

@@ -202,6 +202,24 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BehindSequence:
+    """A sequence that would hand out on the target what the source handed out; values as the catalogues hold them."""
+
+    name: TableName
+    source_last_value: int
+    source_is_called: bool
+    target_last_value: int
+    target_is_called: bool
+
+    @property
+    def setval_sql(self) -> str:
+        """What brings the target to where the source is."""
+        literal = self.name.spelt.replace("'", "''")
+        called = str(self.source_is_called).lower()
+        return f"SELECT pg_catalog.setval('{literal}', {self.source_last_value}, {called});"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """Everything that was compared at one moment."""
 
@@ -221,6 +239,8 @@ class Proof:
     """From the first catalogue read to the last."""
     rows_seconds: float = 0.0
     """Of that, reading and hashing rows."""
+    behind: tuple[BehindSequence, ...] = ()
+    """`sequences_behind` with their values."""
 
     @property
     def unchecked(self) -> tuple[TableComparison, ...]:

@@ -46,7 +46,8 @@ def acceptances(
     found = told[-1]["found"] if told else []
     seen = {str(d["name"]): d for d in found if isinstance(d, Mapping)} if isinstance(found, Sequence) else {}
     notes: list[dict[str, Json]] = []
-    for typed, reason in wanted:
+    for wanted_table, wanted_reason in wanted:
+        typed, reason = _parted(wanted_table, wanted_reason, seen)
         name = _meant(typed, seen)
         if seen[name]["redo"]:
             raise RefusedError(
@@ -55,6 +56,23 @@ def acceptances(
             )
         notes.append({"table": name, "reason": reason, "by": by, "error": seen[name]["error"]})
     return notes
+
+
+def _parted(typed: str, reason: str, seen: Mapping[str, Mapping[str, Json]]) -> tuple[str, str]:
+    """Name and reason, where the name itself may hold the sign between them.
+
+    Raises:
+        RefusedError: they can be parted in two ways, each of which names something.
+    """
+    text = f"{typed}={reason}"
+    known = {name for quoted, d in seen.items() for name in (quoted, str(d.get("plain") or quoted))}
+    longer = [name for name in known if len(name) > len(typed) and text.startswith(f"{name}=")]
+    named = {name: text.removeprefix(f"{name}=").strip() for name in longer}
+    told = {name: reason for name, reason in named.items() if reason}
+    if len(told) + (typed in known) > 1:
+        names = " or ".join(sorted({*told, *({typed} & known)}))
+        raise RefusedError(f"{text} may be of {names}", hint="Type the name quoted, or begin the reason otherwise.")
+    return next(iter(told.items()), (typed, reason))
 
 
 def _meant(typed: str, seen: Mapping[str, Mapping[str, Json]]) -> str:

@@ -55,11 +55,13 @@ def _verdict(status: FenceStatus) -> Verdict:
 
 def _detail(status: FenceStatus) -> str:
     if status.absent:
-        return ""
+        return "; ".join(_named(status.not_given_back))
     if status.leaks:
         return "; ".join(_named(status.leaks))
     locked = "all locked" if status.locked else f"{len(status.unlocked)} not locked by this process"
-    return f"{len(status.tables)} tables, nobody may write to them, {locked}"
+    # Not a leak yet: the next look finds a table that somebody makes.
+    beyond = f"; not ours to take: {'; '.join(_named(status.beyond_taking))}" if status.beyond_taking else ""
+    return f"{len(status.tables)} tables, nobody may write to them, {locked}{beyond}"
 
 
 def _evidence(status: FenceStatus) -> dict[str, Json]:
@@ -68,6 +70,7 @@ def _evidence(status: FenceStatus) -> dict[str, Json]:
         "locked": len(status.tables) - len(status.unlocked),
         "raised_at": status.raised_at.isoformat() if status.raised_at else None,
         "leaks": [*_named(status.leaks)],
+        "beyond_taking": [*_named(status.beyond_taking)],
         "platform_sessions": [*_named([str(c) for c in status.platform_clients])],
     }
 

@@ -17,6 +17,9 @@ from pgcutover.steps.ports_database import DatabaseWorld
 SALVAGED = "salvaged"
 """The kind of the note that tells what was exported, and where; `fence_leaks` says why it may not be exact."""
 
+NOT_GIVEN_BACK = "rights not given back"
+"""The kind of the note that tells what somebody dropped or renamed while the new database was shut."""
+
 LEFT_OUT = "export left out"
 """The kind of the note that says why nothing was exported."""
 
@@ -40,7 +43,9 @@ class OpenTarget:
         return {}
 
     def do(self, world: DatabaseWorld, before: Before) -> None:
-        world.target.open()
+        gone = world.target.open()
+        if gone:
+            world.notes.note(NOT_GIVEN_BACK, {"rights": [*gone]})
 
     def verify(self, world: DatabaseWorld, before: Before) -> Finding:
         left_out = world.notes.notes(LEFT_OUT)

@@ -20,10 +20,12 @@ from pgcutover.edges.postgres import (
     CONNECT_TIMEOUT_S,
     HINTS,
     KEEPALIVE_S,
+    KEPT_ALIVE,
     PINNED,
     TIMEOUTS,
     Side,
     libpq_parameters,
+    looked_for,
     query,
 )
 from pgcutover.errors import CopyError, PgcutoverError, SourceError, TargetError
@@ -31,12 +33,6 @@ from pgcutover.facts.names import Dsn
 
 CLOSE_S = 5.0
 
-# A server whose client vanished must let go of its locks: the next runner waits for the run's row.
-SERVER_KEEPALIVE: Mapping[str, str] = {
-    "tcp_keepalives_idle": str(KEEPALIVE_S),
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "6",
-}
 # Off, NULL inside an array's text would be read as the word. traps.md T11's list is for output; this one is for input.
 TEXT_INPUT: Mapping[str, str] = {"array_nulls": "on"}
 
@@ -112,8 +108,9 @@ async def session(
 
 async def _pin(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
     version = connection.get_server_version().major * 10000
+    alive = {**KEPT_ALIVE, **looked_for(version)}
     timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
-    pinned = {**PINNED, **TEXT_INPUT, **timeouts, **SERVER_KEEPALIVE, **settings}
+    pinned = {**PINNED, **TEXT_INPUT, **timeouts, **alive, **settings}
     # In one statement: a database of thousands of small tables is copied at the speed of round trips.
     each = (
         sql.SQL("pg_catalog.set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))

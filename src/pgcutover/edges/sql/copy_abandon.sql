@@ -1,12 +1,9 @@
 -- Ends what our workers and pg_restore still do in this database, whichever role they logged in as: how many there were,
 -- whose we may not end, and how many were told to end.
--- https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SIGNAL
 WITH at_work AS (
     SELECT a.pid,
            r.rolname::text,
-           CASE WHEN r.rolsuper THEN me.rolsuper
-                ELSE pg_catalog.pg_has_role(r.oid, 'USAGE') OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')
-                END AS may
+           {may_end} AS may
       FROM pg_catalog.pg_stat_activity AS a
       JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid
       JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user

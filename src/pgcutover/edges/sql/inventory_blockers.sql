@@ -24,6 +24,12 @@ SELECT 'hidden_rows', s.name FROM shown AS s WHERE s.relkind IN ('r', 'p') AND r
  UNION ALL
 SELECT 'not_ours', s.name FROM shown AS s WHERE s.relkind IN ('r', 'p', 'S') AND NOT pg_has_role(s.relowner, 'USAGE')
  UNION ALL
+SELECT DISTINCT 'not_ours', format('large object %s', l.oid)
+  FROM pg_largeobject_metadata AS l
+ CROSS JOIN LATERAL aclexplode(coalesce(l.lomacl, acldefault('L', l.lomowner))) AS x
+  LEFT JOIN pg_roles AS r ON r.oid = x.grantee
+ WHERE NOT pg_has_role(l.lomowner, 'USAGE') AND x.privilege_type = 'UPDATE' AND (x.grantee = 0 OR NOT r.rolsuper)
+ UNION ALL
 SELECT 'unreadable', s.name
   FROM shown AS s
  WHERE s.relkind <> 'f'

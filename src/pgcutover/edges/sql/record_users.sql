@@ -7,7 +7,6 @@ SELECT DISTINCT l.pid
   JOIN pg_roles AS me ON me.rolname = current_user
  WHERE l.locktype = 'relation' AND l.granted AND l.relation = to_regclass('pgcutover.run')
    AND l.database = a.datid AND a.datname = current_database()
-   AND CASE WHEN r.rolsuper THEN me.rolsuper
-            ELSE pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE') END
+   AND {may_end}
    AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
    AND l.pid <> pg_backend_pid()
