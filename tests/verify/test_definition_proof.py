@@ -127,6 +127,20 @@ def test_one_setting_in_two_spellings_is_one(pair: tuple[Side, Side], tmp_path: 
     assert {f"setting:work_mem of role {target.other}": Standing.DECISIVE} == found(compared(source, target, tmp_path))
 
 
+def test_a_literal_is_read_alike_whatever_a_database_makes_of_backslashes(
+    pair: tuple[Side, Side], tmp_path: Path
+) -> None:
+    """With standard_conforming_strings off, one backslash prints as two: it must not look like two for that."""
+    source, target = pair
+    source.run("SET ROLE {owner}; SET standard_conforming_strings = on; CREATE INDEX x ON app.t (id) WHERE v <> 'a\\b'")
+    source.run("ALTER DATABASE {database} SET standard_conforming_strings = off")
+    target.run("SET ROLE {owner}; CREATE INDEX x ON app.t (id) WHERE v <> 'a\\\\b'")
+    there = found(compared(source, target, tmp_path))
+    assert there.pop("index:app.x") is Standing.DECISIVE
+    target.run("SET ROLE {owner}; DROP INDEX app.x; CREATE INDEX x ON app.t (id) WHERE v <> 'a\\b'")
+    assert there == found(compared(source, target, tmp_path))
+
+
 def test_a_partitions_copy_of_a_trigger_is_no_trigger_of_its_own(pair: tuple[Side, Side], tmp_path: Path) -> None:
     """A partition's copy of its parent's trigger is listed only where it is enabled otherwise."""
     source, target = pair
