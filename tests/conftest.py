@@ -6,6 +6,7 @@ that stops, kills or reconfigures a server makes a `Cluster` of its own in `serv
 
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +21,11 @@ from pgcutover.lab import guardian
 from pgcutover.lab.clusters import Cluster
 from pgcutover.lab.relay import Relay
 from pgcutover.lab.tls import CertificateAuthority
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and programs inherit that: those that tests start
+# are to hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPTIONAL = {"full": "long counts: run with --full", "cli": "needs the real Heroku CLI: run with --cli"}
 

@@ -1,5 +1,6 @@
 """The faults: what goes wrong, in one function each. See driver.Fault for how they are drawn and lifted."""
 
+import errno
 import os
 import signal
 import threading
@@ -264,6 +265,19 @@ def vacuum(side: str) -> Strike:
 # -- the disk ------------------------------------------------------------------------------------------------------
 
 
+def _take(file: int, size: int) -> None:
+    """So much of a disk, or what there is: the server writes meanwhile, and a file's own bookkeeping takes room too."""
+    while True:
+        try:
+            os.posix_fallocate(file, 0, size)
+        except OSError as full:
+            if full.errno != errno.ENOSPC or size < 2**20:
+                raise
+            size -= 2**20
+        else:
+            return
+
+
 @contextmanager
 def disk_full(scene: Scene) -> Iterator[bool]:
     """A file takes all room but a few MB of the target's disk, until the attempt ended."""
@@ -276,7 +290,7 @@ def disk_full(scene: Scene) -> Iterator[bool]:
     left = scene.chance.randrange(0, 12 * 1024 * 1024)
     size = max(1, room.f_bavail * room.f_frsize - left)
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size)
+        _take(file.fileno(), size)
     try:
         yield True
     finally:

@@ -75,17 +75,20 @@ class World:
     copier: Copier
     target: Gate
     proof: ContentProof
-    notes: "NoNotes"
+    notes: "Notes"
 
 
-class NoNotes:
-    """Of no step before these."""
+class Notes:
+    """Of this attempt: the proof notes what it could not verify, for a person to accept."""
+
+    def __init__(self) -> None:
+        self._noted: dict[str, list[Any]] = {}
 
     def note(self, kind: str, payload: Any) -> None:
-        raise AssertionError(f"nobody notes {kind}: {payload}")
+        self._noted.setdefault(kind, []).append(payload)
 
     def notes(self, kind: str) -> tuple[Any, ...]:
-        return ()
+        return tuple(self._noted.get(kind, ()))
 
 
 class Quick:
@@ -190,7 +193,7 @@ def joined(where: Where, claim: Claim, source: Server, target: Server) -> World:
         ),
         target=Gate(target, claim_sql=claimed),
         proof=ContentProof(source, target, directory=Path(where.state) / "salvage", jobs=where.jobs),
-        notes=NoNotes(),
+        notes=Notes(),
     )
 
 

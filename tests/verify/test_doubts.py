@@ -270,7 +270,7 @@ def test_t11_large_values_are_hashed_by_column(pair: Pair) -> None:
     """A row of more than 100 MB is not spelled in one piece, and one byte in it is still found (T11)."""
     pair.both(
         "CREATE TABLE huge (id integer PRIMARY KEY, v text, b bytea);"
-        "INSERT INTO huge SELECT 1, repeat('x', 120000000), '\\x00' UNION ALL SELECT 2, 'small', NULL"
+        "INSERT INTO huge SELECT 1, repeat('x', 120000000), '\\x00'::bytea UNION ALL SELECT 2, 'small', NULL"
     )
     unit = pair.unit("huge")
     assert ("v", "b") == unit.large_columns
