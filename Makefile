@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PYTEST ?=
 # Tests mostly wait for servers: more workers than cores. A module stays in one worker, with the lab that it shares.
-WORKERS ?= 3
+WORKERS ?= 4
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 DEMO ?=
 # The tests start hundreds of processes: with compiled modules each starts in three quarters of the time.
