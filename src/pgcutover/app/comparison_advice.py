@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from pgcutover.edges.postgres import HINTS
 from pgcutover.facts.proof import Doubt
 
 # What libpq and servers say of a log-in that failed, in order of what is told first. A refused log-in has no SQLSTATE:
@@ -34,7 +35,7 @@ REFUSALS: Mapping[str, str] = {
     "end clients.",
     r"starting up|shutting down|recovery mode": "The server is starting or stopping: compare again in a minute.",
 }
-READ_ANEW = "The password was refused: it may have been rotated; run the same command again to read it anew."
+READ_ANEW = HINTS["28P01"]
 ONE_DATABASE = (
     "Look at --source and --target, or PGCUTOVER_SOURCE and PGCUTOVER_TARGET: one of them names the wrong database."
 )

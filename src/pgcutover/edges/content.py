@@ -26,7 +26,6 @@ from pgcutover.edges.staleness import stale_told
 from pgcutover.errors import PgcutoverError, SourceError, TargetError
 from pgcutover.facts.names import TableName
 from pgcutover.facts.proof import (
-    BehindSequence,
     ComparisonUnit,
     Difference,
     Proof,
@@ -94,12 +93,10 @@ class ContentProof:
             rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs, tally=tally or Tally())
             definitions = defined.result()
             afterwards = tuple(pool.map(after, servers, (ours, theirs)))
-        behind = sequences_behind(ours.inventory, theirs.inventory)
         self._latest = Proof(
             tables=_still_there(rows.tables, {name: why for side in afterwards for name, why in side.moved.items()}),
             definitions=definitions,
-            sequences_behind=behind,
-            behind=_behind(ours, theirs, behind),
+            behind=sequences_behind(ours.inventory, theirs.inventory),
             unchecked_others=tuple(sentence for side in afterwards for sentence in side.doubts),
             unsteady=tuple(sentence for side in afterwards for sentence in side.changed),
             differences=rows.differences,
@@ -184,22 +181,6 @@ def _differences(
         tally.begin(f"looking which rows of {unit} differ ({number} of {len(both)} such tables)")
         found.append(_rows_of(source, target, unit, limit))
     return tuple(found)
-
-
-def _behind(ours: Before, theirs: Before, names: Collection[str]) -> tuple[BehindSequence, ...]:
-    """These sequences with where each side is."""
-    there = {sequence.name: sequence for sequence in theirs.inventory.sequences}
-    return tuple(
-        BehindSequence(
-            name=s.name,
-            source_last_value=s.last_value,
-            source_is_called=s.is_called,
-            target_last_value=there[s.name].last_value,
-            target_is_called=there[s.name].is_called,
-        )
-        for s in ours.inventory.sequences
-        if s.name in there and str(s.name) in names
-    )
 
 
 def _rows_of(source: Moment, target: Moment, unit: ComparisonUnit, limit: int) -> RowDifferences:

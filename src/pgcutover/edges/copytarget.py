@@ -13,6 +13,7 @@ from psycopg import sql
 
 from pgcutover.edges.catalog import read_inventory
 from pgcutover.edges.copysource import read_materialised, read_things
+from pgcutover.edges.pathbound import NOT_FOUND
 from pgcutover.edges.postgres import Connection, Server, query, said
 from pgcutover.errors import RunnerConflictError, TargetError
 from pgcutover.facts.inventory import DatabaseInventory
@@ -28,8 +29,6 @@ ANALYSED_AT_ONCE = 500
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 LOST = "08000"
 PASSING = ("08", "40", "53", "55", "57", "58", "XX")
-NOT_FOUND = ("42883", "42P01", "42704", "42703", "3F000")
-"""undefined_function, _table, _object, _column; invalid_schema_name."""
 
 
 class UnfillableViewError(TargetError):

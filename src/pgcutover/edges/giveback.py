@@ -54,10 +54,9 @@ def give_back(control: Connection, recorded: Collection[Privilege]) -> GivenBack
     # Many objects at a time; where one of them is refused, each for itself.
     for at_most in (OBJECTS_PER_STATEMENT, 1):
         lost = without_vanished(control, missing(recorded, read_privileges(control)))
-        if lost:
-            refusals = tuple(
-                filter(None, [_refusal(control, r.statement) for r in restorations(lost, at_most=at_most)])
-            )
+        if not lost:
+            break
+        refusals = tuple(filter(None, [_refusal(control, r.statement) for r in restorations(lost, at_most=at_most)]))
     left = missing(recorded, read_privileges(control))
     absent = vanished(control, left)
     return GivenBack(gone=told(absent), owed=_held(p for p in left if p not in absent), refusals=refusals)
@@ -73,6 +72,8 @@ def without_vanished(connection: Connection, privileges: Iterable[Privilege]) ->
 def vanished(connection: Connection, privileges: Iterable[Privilege]) -> dict[Privilege, str]:
     """Of these, those that name something which is not there, with what that is in words."""
     wanted = tuple(privileges)
+    if not wanted:
+        return {}
     in_schemas = [p for p in wanted if p.kind in ("table", "column", "sequence")]
     arrays = {
         "kinds": [p.kind for p in in_schemas],

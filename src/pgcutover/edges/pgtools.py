@@ -15,7 +15,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from pgcutover.edges.postgres import TIMEOUTS, libpq_parameters, looked_for
+from pgcutover.edges.postgres import libpq_parameters, looked_for, timeouts_off
 from pgcutover.errors import ToolError
 from pgcutover.facts.names import MASK, Dsn
 from pgcutover.planning.clients import Chosen, Client
@@ -294,9 +294,13 @@ def _connection(
     environment = _bare()
     # libpq has no variables for these; with a name of the database in it, it must be in argv anyway.
     conninfo = {"keepalives_interval": "10", "keepalives_count": "6"}
-    fixed = {name: "0" for name, since in TIMEOUTS.items() if server_version >= since}
-    # T2: an index that was acknowledged, and then gone after a crash, would be missed by nobody.
-    fixed |= {"default_transaction_read_only": "off", "synchronous_commit": "on", **looked_for(server_version)}
+    fixed = {
+        **timeouts_off(server_version),
+        "default_transaction_read_only": "off",
+        # T2: an index that was acknowledged, and then gone after a crash, would be missed by nobody.
+        "synchronous_commit": "on",
+        **looked_for(server_version),
+    }
     given = parameters.pop("options", "")
     environment["PGOPTIONS"] = " ".join(
         [given, *(f"-c {name}={_escaped(value)}" for name, value in {**fixed, **settings}.items())]

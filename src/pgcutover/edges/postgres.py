@@ -78,6 +78,11 @@ def looked_for(server_version: int) -> Mapping[str, str]:
     return LOOKED_FOR if server_version >= LOOKED_FOR_SINCE else {}
 
 
+def timeouts_off(server_version: int) -> Mapping[str, str]:
+    """What lifts every time-out that the server knows."""
+    return {name: "0" for name, since in TIMEOUTS.items() if server_version >= since}
+
+
 def query(name: str) -> sql.SQL:
     """The statement in `edges/sql/<name>.sql`."""
     text = files("pgcutover.edges").joinpath("sql", f"{name}.sql").read_text("utf-8")
@@ -215,9 +220,8 @@ class Server:
 def pin(connection: Connection, settings: Mapping[str, str]) -> None:
     """Set time-outs, output settings and `settings` for the session; autocommit, so that no rollback undoes it."""
     version = connection.info.server_version
-    timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
     # Time-outs apart and first: what a role sets may be too short for anything but one plain statement. The rest in one
     # statement, because a session is opened for every question and the servers may be far.
-    for part in (timeouts, {**KEPT_ALIVE, **looked_for(version), **PINNED, **settings}):
+    for part in (timeouts_off(version), {**KEPT_ALIVE, **looked_for(version), **PINNED, **settings}):
         each = (sql.SQL("pg_catalog.set_config({}, {}, false)").format(name, value) for name, value in part.items())
         connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))

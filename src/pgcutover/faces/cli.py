@@ -339,9 +339,14 @@ def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:
     return ask
 
 
+def _wants_json() -> bool:
+    """By the command line as it was typed: what went wrong may be that it could not be parsed."""
+    return "--json" in sys.argv[1:]
+
+
 def _say_error(error: PgcutoverError) -> None:
     """For a person; as one JSON line on stderr where the command was to print JSON."""
-    if "--json" not in sys.argv[1:]:
+    if not _wants_json():
         err.print(render.error(error))
         return
     told = {"type": type(error).__name__, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
@@ -352,7 +357,7 @@ def _say_usage(error: typer.exceptions.TyperException) -> None:
     """As the library says it; as one JSON line where JSON was asked for. A URL typed amiss keeps its password."""
     error.message = PASSWORD.sub(rf"\1{MASK}@", error.message)
     context = getattr(error, "ctx", None)
-    if "--json" in sys.argv[1:]:
+    if _wants_json():
         of = context.command_path if context is not None else "pgcutover"
         _say_error(UsageError(error.format_message(), hint=f"{of} --help lists what there is."))
         return
@@ -363,7 +368,7 @@ def _say_usage(error: typer.exceptions.TyperException) -> None:
 
 def _say_bug(what: str) -> None:
     about = "the state of the move is in the journal: run pgcutover status; please report this"
-    if "--json" in sys.argv[1:]:
+    if _wants_json():
         _say_error(PgcutoverError(f"bug: {what}", hint=about))
         return
     err.print(f"bug: {what}", markup=False)

@@ -5,9 +5,8 @@ It listens only. Invariant: nothing raised here reaches the runner; a broken pip
 
 import atexit
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TextIO, cast
@@ -20,6 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pgcutover.faces.every import Every
 from pgcutover.faces.figures import clock, duration
 from pgcutover.faces.progress import CopyProgress, ProgressSource, Watch, sentence
 from pgcutover.faces.wording import POINT_OF_NO_RETURN, undo_sentence
@@ -33,6 +33,8 @@ SAY_EVERY_S = 10.0
 """How often a log gets a line about a copy that goes on: more drowns the rest of it."""
 GOES_ON_EVERY_S = 60.0
 """How often from any other step, as a sign of life: a release may run for an hour, an instance takes ten minutes."""
+SAYING = "copy log"
+"""Name of the thread that does."""
 BAR_WIDTH = 24
 
 
@@ -123,17 +125,17 @@ class Lines(Watcher):
     ) -> None:
         super().__init__()
         self._console, self._say_every_s, self._goes_on_every_s = console, say_every_s, goes_on_every_s
-        self._saying: _Every | None = None
+        self._saying: Every | None = None
 
     def _begin(self, event: Event) -> None:
         super()._begin(event)
         for line in opening_lines(event, self.known):
             self._say(line)
         if self._watch is not None and event.step == COPY:
-            self._saying = _Every(self._say_every_s, self._tell)
+            self._saying = Every(self._say_every_s, self._tell, name=SAYING)
         else:
             begun_s = time.monotonic()
-            self._saying = _Every(self._goes_on_every_s, lambda: self._goes_on(event.step, begun_s))
+            self._saying = Every(self._goes_on_every_s, lambda: self._goes_on(event.step, begun_s), name=SAYING)
 
     def _end(self, event: Event, seconds: float | None) -> None:
         self._quiet()
@@ -298,22 +300,3 @@ def _fields(event: Event) -> dict[str, Any]:
 def _harmless() -> Iterator[None]:
     with contextlib.suppress(Exception):
         yield
-
-
-class _Every:
-    """Calls something every so many seconds, in a thread, until stopped."""
-
-    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
-        self._seconds, self._call = seconds, call
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="copy log", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._ended.set()
-        self._thread.join(timeout=1.0)
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._seconds):
-            with _harmless():
-                self._call()

@@ -6,9 +6,9 @@ comparison, and nothing of it is on standard output.
 
 import contextlib
 import json as json_
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from pgcutover.faces.every import Every
 from pgcutover.faces.figures import counted, duration, rate, size
 from pgcutover.faces.progress import Pace
 from pgcutover.facts.reading import Reading, Tally
@@ -61,9 +62,7 @@ class Onlooker:
 
     def document(self) -> str:
         """The same as one JSON object on one line."""
-        seen = self.look()
-        figures = {name: getattr(seen, name) for name in ("stage", "tables_done", "tables_total")}
-        figures |= {"bytes_done": seen.bytes_done, "bytes_total": seen.bytes_total, "seconds": round(self.seconds, 1)}
+        figures = {**asdict(self.look()), "seconds": round(self.seconds, 1)}
         return json_.dumps({"event": "comparing", "at": datetime.now(UTC).isoformat(), **figures})
 
 
@@ -75,23 +74,13 @@ def watched(tally: Tally, err: Console, *, json: bool) -> Iterator[None]:
         with _living(onlooker, err):
             yield
         return
-    ended = threading.Event()
     tell = onlooker.document if json else onlooker.sentence
-    thread = threading.Thread(target=_say, args=(tell, err, ended), name="comparing", daemon=True)
-    thread.start()
+    # Not by the console, which ends the program when its reader is gone.
+    saying = Every(SAY_EVERY_S, lambda: print(tell(), file=err.file, flush=True), name="comparing")
     try:
         yield
     finally:
-        ended.set()
-        thread.join(timeout=1.0)
-
-
-def _say(tell: Callable[[], str], err: Console, ended: threading.Event) -> None:
-    while not ended.wait(SAY_EVERY_S):
-        # Its reader may be gone.
-        with contextlib.suppress(Exception):
-            # Not by the console, which ends the program then.
-            print(tell(), file=err.file, flush=True)
+        saying.stop()
 
 
 def _living(onlooker: Onlooker, err: Console) -> Live:

@@ -225,8 +225,8 @@ class Proof:
 
     tables: tuple[TableComparison, ...]
     definitions: tuple[DefinitionDifference, ...]
-    sequences_behind: tuple[str, ...]
-    """Sequences that would hand out on the target what the source handed out, or that are missing there."""
+    behind: tuple[BehindSequence, ...]
+    """One that is missing on the target is a definition that is."""
     unchecked_others: tuple[str, ...] = ()
     """What else could not be verified, one sentence each, which names its object before the last colon."""
     unsteady: tuple[str, ...] = ()
@@ -239,8 +239,10 @@ class Proof:
     """From the first catalogue read to the last."""
     rows_seconds: float = 0.0
     """Of that, reading and hashing rows."""
-    behind: tuple[BehindSequence, ...] = ()
-    """`sequences_behind` with their values."""
+
+    @property
+    def sequences_behind(self) -> tuple[str, ...]:
+        return tuple(str(sequence.name) for sequence in self.behind)
 
     @property
     def unchecked(self) -> tuple[TableComparison, ...]:
@@ -271,7 +273,7 @@ class Proof:
     @property
     def same(self) -> bool:
         decisive = any(d.decisive for d in self.definitions)
-        return not (self.doubts or self.different or self.sequences_behind or decisive)
+        return not (self.doubts or self.different or self.behind or decisive)
 
 
 def _only_refreshed(compared: TableComparison) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pgcutover.facts import inventory as facts
 from pgcutover.facts.inventory import DatabaseInventory
-from pgcutover.facts.proof import DefinitionDifference, Standing
+from pgcutover.facts.proof import BehindSequence, DefinitionDifference, Standing
 from pgcutover.planning.expectations import HIDDEN, PUBLIC_RIGHTS, expected
 from pgcutover.planning.spelling import spelled_alike
 
@@ -100,13 +100,23 @@ def _judged(unlike: DefinitionDifference, *, same_major: bool, seen: Collection[
     return reprinted if seen is None and unlike.name.startswith(REPRINTED) else unlike
 
 
-def sequences_behind(source: DatabaseInventory, target: DatabaseInventory) -> tuple[str, ...]:
+def sequences_behind(source: DatabaseInventory, target: DatabaseInventory) -> tuple[BehindSequence, ...]:
     """Sequences that would hand out on the target what the source already did.
 
     One that is missing there is a definition that is; one that may not be read on a side could not be verified.
     """
     theirs = {s.name: s for s in target.sequences}
-    return tuple(str(s.name) for s in source.sequences if s.name in theirs and _behind(s, theirs[s.name]))
+    return tuple(
+        BehindSequence(
+            name=ours.name,
+            source_last_value=ours.last_value,
+            source_is_called=ours.is_called,
+            target_last_value=theirs[ours.name].last_value,
+            target_is_called=theirs[ours.name].is_called,
+        )
+        for ours in source.sequences
+        if ours.name in theirs and _behind(ours, theirs[ours.name])
+    )
 
 
 def _behind(source: facts.Sequence, target: facts.Sequence) -> bool:

@@ -22,11 +22,11 @@ from pgcutover.edges.postgres import (
     KEEPALIVE_S,
     KEPT_ALIVE,
     PINNED,
-    TIMEOUTS,
     Side,
     libpq_parameters,
     looked_for,
     query,
+    timeouts_off,
 )
 from pgcutover.errors import CopyError, PgcutoverError, SourceError, TargetError
 from pgcutover.facts.names import Dsn
@@ -109,8 +109,7 @@ async def session(
 async def _pin(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
     version = connection.get_server_version().major * 10000
     alive = {**KEPT_ALIVE, **looked_for(version)}
-    timeouts = {name: "0" for name, since in TIMEOUTS.items() if version >= since}
-    pinned = {**PINNED, **TEXT_INPUT, **timeouts, **alive, **settings}
+    pinned = {**PINNED, **TEXT_INPUT, **timeouts_off(version), **alive, **settings}
     # In one statement: a database of thousands of small tables is copied at the speed of round trips.
     each = (
         sql.SQL("pg_catalog.set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
