@@ -7,6 +7,7 @@ PYTEST ?=
 WORKERS ?= 4
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 DEMO ?=
+BENCH ?=
 # The tests start hundreds of processes: with compiled modules each starts in three quarters of the time.
 export PYTHONDONTWRITEBYTECODE :=
 VENV := $(shell $(PYTHON) scripts/venv.py where)
@@ -43,9 +44,8 @@ fmt: install ## Format, and mend what can be mended.
 docs: install ## Write the parts of docs/ that come from the code.
 	$(BIN)/python scripts/docs.py
 
-bench: install ## Time a move in a lab, step by step.
-	$(BIN)/python -m bench
-	$(BIN)/python -m bench.verify_rate
+bench: install ## The copy beside its peers and the machine's floor; 20 minutes. BENCH adds options: BENCH='b c d e'.
+	$(BIN)/python -m bench $(BENCH)
 
 install: $(STAMP) ## Make .venv and install everything into it.
 

@@ -1,66 +1,119 @@
-"""`python -m bench`: one move in a lab, timed step by step. See bench/README.md for what the figures mean and do not.
+"""`python -m bench`: `pgcutover copy` beside its peers and beside the machine's floor, in one run, on one machine.
 
-It starts the program as a person would and reads `status --json`; it has no timing of its own but the wall clock.
+Runs alternate, so that a machine that slows down slows all of them; what counts are ratios of medians. See
+bench/README.md for what the figures mean and do not.
 """
 
 import argparse
 import json
 import os
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from bench.floor import floor_s
+from bench.shapes import SHAPES, Shape
+from bench.tools import Run, Tool, ours, peers, run
+from bench.world import Pair, majors, pair
+
 PLACE = "/var/tmp"
+VERSION = 1
 
 
 def main() -> int:
-    asked = argparse.ArgumentParser(prog="python -m bench", description="Time a move in a lab, step by step.")
-    asked.add_argument("--size", choices=("small", "medium"), default="small", help="how much data the lab holds")
-    asked.add_argument("--json", action="store_true", help="print one JSON document")
+    asked = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    asked.add_argument("shapes", nargs="*", default=["a"], metavar="SHAPE", help="a to e; a when none is named")
+    asked.add_argument("--size", type=float, default=1.0, help="factor of the full size")
+    asked.add_argument("--repeats", type=int, default=3)
+    asked.add_argument("--only-ours", action="store_true", help="no peers: to see whether a change made it slower")
+    asked.add_argument("--peers", default="", metavar="WORD", help="only those with this word in their names")
+    asked.add_argument("--jobs", type=int, nargs="*", default=[None], help="ours with each of these")
+    asked.add_argument("--no-floor", action="store_true")
+    asked.add_argument("--majors", type=int, nargs=2, default=majors(), metavar=("SOURCE", "TARGET"))
+    asked.add_argument("--json", action="store_true", help="one JSON object for each shape, a line each")
     wanted = asked.parse_args()
-    with tempfile.TemporaryDirectory(prefix="pgcutover-bench-", dir=PLACE) as made:
-        directory = Path(made)
-        # The lab's servers have a user of their own, who must be able to enter.
-        directory.chmod(0o755)
-        begun_s = time.monotonic()
-        demo = _pgcutover("demo", "--no-back", "--dir", str(directory / "lab"), "--size", wanted.size)
-        wall_s = time.monotonic() - begun_s
-        if demo.returncode != 0:
-            sys.stderr.write(demo.stderr)
-            return demo.returncode
-        status = _pgcutover("status", "--json", "--config", str(directory / "lab" / "pgcutover.toml"))
-        figures = _figures(json.loads(status.stdout), size=wanted.size, wall_s=wall_s)
-    sys.stdout.write(json.dumps(figures, indent=2) + "\n" if wanted.json else _text(figures))
+    if unknown := [letter for letter in wanted.shapes if letter not in SHAPES]:
+        asked.error(f"no shape {unknown[0]}; there are {', '.join(SHAPES)}")
+    with (
+        tempfile.TemporaryDirectory(prefix="pgcutover-bench-", dir=PLACE) as made,
+        pair(Path(made), source=wanted.majors[0], target=wanted.majors[1]) as servers,
+    ):
+        for letter in wanted.shapes:
+            measured = _measured(servers, SHAPES[letter], wanted)
+            sys.stdout.write(json.dumps(measured) + "\n" if wanted.json else _text(measured))
+            sys.stdout.flush()
     return 0
 
 
-def _pgcutover(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pgcutover", *words], capture_output=True, text=True, check=False)
+def _measured(servers: Pair, shape: Shape, wanted: argparse.Namespace) -> dict[str, Any]:
+    servers.build(shape, wanted.size)
+    others = [] if wanted.only_ours else [tool for tool in peers(servers) if wanted.peers in tool.name]
+    tools = [*(ours(jobs) for jobs in wanted.jobs), *others]
+    floor = {} if wanted.no_floor else floor_s(servers, shape)
+    rounds = []
+    for number in range(wanted.repeats):
+        # Nobody always comes first, or always after the same one.
+        turn = number % len(tools)
+        rounds.append({t.name: _said(run(t, servers, shape), t) for t in (*tools[turn:], *tools[:turn])})
+    runs = {tool.name: [done[tool.name] for done in rounds] for tool in tools}
+    return _figures(servers, shape, wanted, floor=floor, runs=runs)
 
 
-def _figures(summary: dict[str, Any], *, size: str, wall_s: float) -> dict[str, Any]:
-    steps = {step["name"]: step["actual_s"] for step in summary["steps"]}
-    copy_s = steps.get("copy") or 0.0
-    return {
-        "version": 1,
-        "size": size,
-        "cores": os.cpu_count(),
-        "wall_s": round(wall_s, 1),
-        "outage_s": summary["outage"],
-        "rows": summary["rows"],
-        "bytes": summary["bytes"],
-        "copy_mb_per_s": round(summary["bytes"] / copy_s / 1e6, 1) if copy_s else None,
-        "steps_s": steps,
+def _said(done: Run, tool: Tool) -> Run:
+    sys.stderr.write(f"{tool.name}: {done.seconds:.1f} s\n")
+    return done
+
+
+def _figures(
+    servers: Pair, shape: Shape, wanted: argparse.Namespace, *, floor: dict[str, float], runs: dict[str, list[Run]]
+) -> dict[str, Any]:
+    middle = {name: statistics.median(done.seconds for done in each) for name, each in runs.items()}
+    mine, others = next(iter(runs)), {n: s for n, s in middle.items() if not n.startswith("pgcutover")}
+    best = {
+        f"{family} best": min(seconds for name, seconds in others.items() if name.startswith(family))
+        for family in ("pgcopydb", "pg_dump")
+        if any(name.startswith(family) for name in others)
     }
+    our_runs = runs[mine]
+    figures: dict[str, Any] = {
+        "version": VERSION,
+        "shape": shape.letter,
+        "title": shape.title,
+        "size": wanted.size,
+        "majors": list(wanted.majors),
+        "cores": len(os.sched_getaffinity(0)),
+        "database_mb": round(servers.data_bytes(shape) / 1e6),
+        "floor_s": floor.get("floor"),
+        "floor_parts_cpu_s": {name: s for name, s in floor.items() if name != "floor"},
+        "pgcutover_s": round(middle[mine], 2),
+        "peers_s": {name: round(s, 2) for name, s in {**best, **others}.items()},
+        "spread_s": {name: [round(d.seconds, 2) for d in each] for name, each in runs.items()},
+        "rss_mb": round(max(done.rss_mb for done in our_runs)),
+        "tool_cpu_share": round(
+            statistics.median(d.tool_cpu_s / (d.tool_cpu_s + d.servers_cpu_s) for d in our_runs), 3
+        ),
+        "servers_cpu_s": round(statistics.median(d.servers_cpu_s for d in our_runs), 2),
+        "ratio_to_peers": {name: round(seconds / middle[mine], 2) for name, seconds in best.items()},
+    }
+    if figures["floor_s"]:
+        figures["ratio_to_floor"] = round(middle[mine] / figures["floor_s"], 2)
+    return figures
 
 
 def _text(figures: dict[str, Any]) -> str:
-    lines = [f"{'step':28} seconds"]
-    lines += [f"{name:28} {seconds:7.1f}" for name, seconds in figures["steps_s"].items() if seconds is not None]
-    lines += [f"{key:28} {figures[key]}" for key in ("size", "cores", "wall_s", "rows", "bytes", "copy_mb_per_s")]
+    head = f"shape {figures['shape']}: {figures['title']}, {figures['database_mb']} MB, {figures['cores']} cores"
+    lines = [head, f"  {'floor':24} {figures['floor_s'] or '-':>8} s  {figures['floor_parts_cpu_s']}"]
+    middle = {"pgcutover": figures["pgcutover_s"], **figures["peers_s"]}
+    for name, seconds in middle.items():
+        each = figures["spread_s"].get(name)
+        lines.append(f"  {name:24} {seconds:>8} s  {'' if each is None else each}")
+    lines.append(
+        f"  memory {figures['rss_mb']} MB, the tool's share of processor time {figures['tool_cpu_share']:.1%}, "
+        f"servers {figures['servers_cpu_s']} s, to the floor {figures.get('ratio_to_floor', '-')}, "
+        f"to peers {figures['ratio_to_peers']}"
+    )
     return "\n".join([*lines, ""])
 
 

@@ -4,6 +4,7 @@ tests/test_docs.py fails when they are not current. A part stands between `<!-- 
 everything else on a page is a person's.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -45,11 +46,32 @@ def _assumptions(held: Mapping[str, str]) -> str:
     return "\n".join(f"- **{number}**: {text.rstrip('.')}." for number, text in held.items())
 
 
+def _figures() -> str:
+    """What `python -m bench --json` printed, as kept in docs/performance.jsonl."""
+    lines = [
+        "| shape | MB | floor | pgcutover | pgcopydb, best | pg_dump, best | times the floor | memory | own share |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|---|")
+    for line in (DOCS / "performance.jsonl").read_text("utf-8").splitlines():
+        shape = json.loads(line)
+        ratios, peers = shape["ratio_to_peers"], shape["peers_s"]
+        cells = [f"{shape['shape']}: {shape['title']}", str(shape["database_mb"]), f"{shape['floor_s']:.1f} s"]
+        cells.append(f"**{shape['pgcutover_s']:.1f} s**")
+        cells += [
+            f"{peers[name]:.1f} s ({ratios[name]:.2f} ×)" if name in peers else "not run"
+            for name in ("pgcopydb best", "pg_dump best")
+        ]
+        cells += [f"{shape['ratio_to_floor']:.2f}", f"{shape['rss_mb']} MB", f"{shape['tool_cpu_share']:.0%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 MAKERS: Mapping[str, Callable[[], str]] = {
     "the states": _states,
     "the outcomes": _outcomes,
     "the errors": _tree,
     "the shapes": shapes,
+    "the figures": _figures,
     "the assumptions on Heroku": lambda: _assumptions(HEROKU),
     "the assumptions on AWS": lambda: _assumptions(AWS),
 }

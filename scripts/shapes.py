@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from pgcutover.app.compared import Comparison
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.first import WrittenConfig
+from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
+from pgcutover.app.tune import TuneDone
 from pgcutover.steps.destroy import Destroyed
 from pgcutover.steps.history import RunSummary
 
@@ -26,6 +28,8 @@ PRINTED: Mapping[str, type] = {
     "plan --code": Code,
     "prepare, migrate, status, rollback": RunSummary,
     "verify": Comparison,
+    "copy": CopyDone,
+    "tune": TuneDone,
     "retire": Retired,
     "destroy": Destroyed,
 }

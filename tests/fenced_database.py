@@ -235,8 +235,8 @@ class DyingServer(Server):
     def died(self) -> bool:
         return self._left <= 0
 
-    def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
-        connection = super().connect(purpose, autocommit=autocommit)
+    def connect(self, purpose: str) -> Connection:
+        connection = super().connect(purpose)
         alive = connection.execute
 
         def mortal(*arguments: Any, **options: Any) -> Any:
@@ -262,8 +262,8 @@ class MeddledServer(Server):
         for name, value in {"_before": before, "_database": database, "_meddle": meddle}.items():
             object.__setattr__(self, name, value)
 
-    def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
-        connection = super().connect(purpose, autocommit=autocommit)
+    def connect(self, purpose: str) -> Connection:
+        connection = super().connect(purpose)
         execute = connection.execute
 
         def meddled(statement: Any, *arguments: Any, **options: Any) -> Any:

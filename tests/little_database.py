@@ -26,7 +26,7 @@ from pgcutover.edges.postgres import Server
 from pgcutover.edges.runrecord import cas_sql, ensure_records
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.lab.clusters import Cluster, binaries
-from pgcutover.planning.tasks import plan_chunks
+from pgcutover.planning.chunks import plan_chunks
 from pgcutover.steps.ports_copy import Copier
 
 LITTLE = """
@@ -249,7 +249,7 @@ def join(
                 master=by_master,
             ),
             crew=lambda: crew or Crew(lambda: ThreadPoolExecutor(2), carry, size=2),
-            builders=2,
+            sessions=3,
             source_dsn=plain(source),
             target_dsn=plain(target),
         )
@@ -276,7 +276,7 @@ def job(
     return ChunkJob(
         run_id=RUN,
         epoch=epoch,
-        chunk=chunk,
+        chunks=(chunk,),
         snapshot=snapshot,
         source=ways.get("source", plain(source)),
         target=ways.get("target", plain(target)),
@@ -293,7 +293,7 @@ def snapshot_of(source: Dsn) -> Iterator[str]:
 def carry_table(source: Dsn, target: Dsn, table: str, **options: Any) -> Copied:
     """Carry one table, in this process."""
     with snapshot_of(source) as snapshot:
-        return carry(job(source, target, table, snapshot, **options))
+        return carry(job(source, target, table, snapshot, **options))[0]
 
 
 @contextmanager

@@ -30,7 +30,7 @@ ENVIRONMENT_NAME = r"^[a-z][a-z0-9-]{0,30}$"
 class _Ours(BaseModel):
     """A part of our own file: unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class TargetChoices(_Ours):

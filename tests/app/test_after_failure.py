@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from pgcutover.app.cutover import Cutover, OnFailure
+from pgcutover.app.cutover import Cutover
+from pgcutover.app.people import OnFailure
 from pgcutover.errors import CopyError
 
 

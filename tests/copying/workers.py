@@ -13,7 +13,7 @@ from pgcutover.copying.chunk import ChunkJob, Copied
 from pgcutover.edges.copystream import carry
 from pgcutover.errors import CopyError
 from pgcutover.facts.names import Dsn, TableName
-from pgcutover.planning.tasks import Chunk
+from pgcutover.planning.chunks import Chunk
 
 
 def chunk(name: str = "app.t", data_bytes: int = 1) -> Chunk:
@@ -38,24 +38,24 @@ def chunk(name: str = "app.t", data_bytes: int = 1) -> Chunk:
 def job(run_id: str = "run", name: str = "app.t") -> ChunkJob:
     nowhere = Dsn(host="localhost", user="u", database="d")
     return ChunkJob(
-        run_id=run_id, epoch=1, chunk=chunk(name), snapshot="s", source=nowhere, target=nowhere, claim="SELECT 1"
+        run_id=run_id, epoch=1, chunks=(chunk(name),), snapshot="s", source=nowhere, target=nowhere, claim="SELECT 1"
     )
 
 
-def answer(job: ChunkJob) -> Copied:
-    return Copied(chunk=job.chunk.name, rows=os.getpid(), bytes=0, seconds=0)
+def answer(job: ChunkJob) -> tuple[Copied, ...]:
+    return (Copied(chunk=job.chunks[0].name, rows=os.getpid(), bytes=0, seconds=0),)
 
 
-def refuse(job: ChunkJob) -> Copied:
-    raise CopyError(f"{job.chunk.name} was refused", hint="Again.")
+def refuse(job: ChunkJob) -> tuple[Copied, ...]:
+    raise CopyError(f"{job.chunks[0].name} was refused", hint="Again.")
 
 
-def die(job: ChunkJob) -> Copied:
+def die(job: ChunkJob) -> tuple[Copied, ...]:
     os.kill(os.getpid(), signal.SIGKILL)
     return answer(job)
 
 
-def die_once(job: ChunkJob) -> Copied:
+def die_once(job: ChunkJob) -> tuple[Copied, ...]:
     """Dies at the first call with this run id, which is a path; answers afterwards."""
     flag = Path(job.run_id)
     if not flag.exists():
@@ -64,16 +64,15 @@ def die_once(job: ChunkJob) -> Copied:
     return answer(job)
 
 
-def wait_long(job: ChunkJob) -> Copied:
+def wait_long(job: ChunkJob) -> tuple[Copied, ...]:
     """Leaves its process id in the file that the run id names, then waits."""
     Path(job.run_id).write_text(str(os.getpid()))
     time.sleep(60)
     return answer(job)
 
 
-def carry_and_die_once(job: ChunkJob) -> Copied:
+def carry_and_die_once(flag: Path, job: ChunkJob) -> tuple[Copied, ...]:
     """Carries; but the first process to begin is killed in the middle of it."""
-    flag = Path(os.environ["PGCUTOVER_TEST_FLAG"])
     try:
         flag.touch(exist_ok=False)
     except FileExistsError:

@@ -125,7 +125,7 @@ def say(text: str) -> None:
     print(" ".join(text.split()), file=sys.stderr, flush=True)
 
 
-def carry_watchfully(job: ChunkJob, *, stall_s: float) -> Copied:
+def carry_watchfully(job: ChunkJob, *, stall_s: float) -> tuple[Copied, ...]:
     """A worker's work, with less belief in silence than there is by default."""
     return carry(replace(job, stall_s=stall_s))
 
@@ -187,7 +187,7 @@ def joined(where: Where, claim: Claim, source: Server, target: Server) -> World:
                 settings=TARGET_SETTINGS,
             ),
             crew=lambda: Crew(lambda: processes(where.jobs), carrying, size=where.jobs),
-            builders=where.jobs,
+            sessions=where.jobs + 1,
             source_dsn=source.dsn,
             target_dsn=target.dsn,
         ),

@@ -9,8 +9,8 @@ from pgcutover.planning.formats import copy_format, extreme_columns, holds_objec
 def column(name: str, *, schema: str = "pg_catalog", kind: str = "b", generated: bool = False) -> Column:
     return Column(
         name="c",
-        type_sql=name,
-        base_type=(schema, name),
+        type_sql=name if schema == "pg_catalog" else f"{schema}.{name}",
+        base_type=(schema, name.removesuffix("[]")),
         base_kind=kind,
         collation=None,
         generated=generated,
@@ -31,15 +31,16 @@ def column(name: str, *, schema: str = "pg_catalog", kind: str = "b", generated:
         (column("regclass"), 160014, 160014, False),
         (column("regtype"), 160014, 180004, False),
         (column("aclitem"), 160014, 160014, False),
-        (column("mood", schema="app", kind="e"), 160014, 160014, False),
+        (column("mood", schema="app", kind="e"), 160014, 180004, True),
+        (column("mood[]", schema="app", kind="e"), 160014, 160014, False),
         (column("point3", schema="app", kind="c"), 160014, 160014, False),
         (column("citext", schema="heroku_ext"), 160014, 160014, False),
         (column("int4range", kind="r"), 160014, 160014, False),
         (column("mood", schema="app", kind="e", generated=True), 160014, 160014, True),
     ],
 )
-def test_only_what_means_the_same_on_both_goes_as_binary(found: Column, source: int, target: int, binary: bool) -> None:
-    """Built-in types of fixed meaning are binary; OIDs, types of the database and moved extremes are text."""
+def test_only_what_means_the_same_goes_as_binary(found: Column, source: int, target: int, binary: bool) -> None:
+    """Built-in types of fixed meaning and enums are binary; OIDs, other types and moved extremes are text."""
     assert binary == copy_format([column("int4"), found], source_version=source, target_version=target).binary
 
 

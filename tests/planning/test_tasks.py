@@ -1,5 +1,7 @@
 """Chunks and the task graph: nothing is left out, nothing is done twice, nothing waits for itself."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgcutover.errors import RefusedError
+from pgcutover.facts.building import ForeignKey, Index
 from pgcutover.facts.inventory import Column, DatabaseInventory, PartitionKey, Table
 from pgcutover.facts.names import TableName
+from pgcutover.planning.chunks import plan_chunks
+from pgcutover.planning.cuts import cuts
 from pgcutover.planning.definitions import TocEntry
-from pgcutover.planning.tasks import Task, TaskKind, plan_chunks, plan_tasks
+from pgcutover.planning.tasks import Definitions, Task, TaskKind, plan_tasks
 
 TEXT = Column(
     name="t",
@@ -42,7 +47,7 @@ def table(name: str, **changes: object) -> Table:
         unlogged=False,
         row_security=False,
         rows_estimate=1,
-        heap_bytes=1,
+        heap_bytes=200_000,
         toast_bytes=0,
         index_bytes=0,
         index_count=0,
@@ -119,13 +124,61 @@ def test_no_two_tables_share_a_name() -> None:
     assert '"app.a".b' == TableName(schema="app.a", name="b").spelt
 
 
+def test_a_table_in_parts_is_read_from_end_to_end() -> None:
+    """T23: each part ends where the next begins, and the last has no end."""
+    chunks = plan_chunks(inventory(table("big")), target_version=180004, bounds={"app.big": (0, 7, 19)})
+    assert [(0, 7), (7, 19), (19, None)] == sorted((c.pages for c in chunks if c.pages), key=lambda pages: pages[0])
+    assert {False} == {chunk.freeze for chunk in chunks}
+    assert 3 == len({chunk.name for chunk in chunks})
+
+
+GIGABYTE = 2**30
+
+
+def cut(*tables: Table, sessions: int = 4, version: int = 160014) -> dict[str, Sequence[int]]:
+    found = replace(inventory(*tables), version=version)
+    return dict(cuts(found, plan_chunks(found, target_version=180004), sessions=sessions))
+
+
+def test_a_table_that_all_others_would_wait_for_is_cut() -> None:
+    """One table that is most of the database is copied by as many sessions as there are."""
+    small, big = table("small", heap_bytes=GIGABYTE), table("big", heap_bytes=8 * GIGABYTE)
+    pages = 8 * GIGABYTE // 8192
+    assert {"app.big": (0, pages // 4, pages // 2, pages * 3 // 4)} == cut(small, big)
+
+
+@pytest.mark.parametrize(
+    ("tables", "version"),
+    [
+        ([table(f"t{n}", heap_bytes=GIGABYTE) for n in range(8)], 160014),
+        ([table("little", heap_bytes=GIGABYTE // 8)], 160014),
+        ([table("unlogged", heap_bytes=8 * GIGABYTE, unlogged=True)], 160014),
+        ([table("old", heap_bytes=8 * GIGABYTE)], 130000),
+        (list(tree("hash", "m")), 160014),
+    ],
+    ids=["all alike", "small", "unlogged", "a server that would read everything", "through its root"],
+)
+def test_other_tables_stay_whole(tables: list[Table], version: int) -> None:
+    """Where nobody waits for it, or where it cannot be done, a table is not cut: its rows can be frozen."""
+    assert {} == cut(*tables, version=version)
+
+
+def test_a_part_is_never_so_large_that_a_broken_connection_costs_the_night() -> None:
+    """Even where others take as long, a huge table is cut."""
+    found = cut(*(table(f"t{n}", heap_bytes=40 * GIGABYTE) for n in range(8)))
+    assert {3} == {len(starts) for starts in found.values()}
+
+
 def entry(dump_id: int, kind: str) -> TocEntry:
     return TocEntry(dump_id=dump_id, class_oid=1, oid=dump_id, section="post-data", kind=kind, label="", line="")
 
 
+OF_INDEXES = ("INDEX", "CONSTRAINT", "INDEX ATTACH")
+
+
 @st.composite
-def databases(draw: st.DrawFn) -> tuple[tuple[Table, ...], list[TocEntry], dict[int, TableName]]:
-    """Tables, partition trees up to three levels deep, and post-data entries of every kind in any order."""
+def databases(draw: st.DrawFn) -> tuple[tuple[Table, ...], Definitions]:
+    """Tables of every size, partition trees up to three levels deep, post-data entries of every kind in any order."""
     tables: list[Table] = []
     for number in range(draw(st.integers(0, 8))):
         parents = [t for t in tables if t.kind == "partitioned"]
@@ -137,56 +190,176 @@ def databases(draw: st.DrawFn) -> tuple[tuple[Table, ...], list[TocEntry], dict[
         tables.append(
             table(
                 f"t{number}",
+                oid=number + 1,
                 kind=kind,
                 parent=parent.name if parent else None,
                 partition_key=key if kind == "partitioned" else None,
-                heap_bytes=draw(st.integers(0, 100)),
-                index_bytes=draw(st.integers(0, 100)),
+                heap_bytes=draw(st.sampled_from([0, 100, 1_000_000, 100_000_000])),
             )
         )
-    kinds = ["INDEX", "CONSTRAINT", "INDEX ATTACH", "FK CONSTRAINT", "TRIGGER", "COMMENT", "FUNCTION", "RULE"]
+    kinds = [*OF_INDEXES, "FK CONSTRAINT", "TRIGGER", "COMMENT", "FUNCTION", "RULE"]
     entries = [entry(n, draw(st.sampled_from(kinds))) for n in range(draw(st.integers(0, 20)))]
-    owners = {
-        e.dump_id: draw(st.sampled_from(tables)).name
-        for e in entries
-        if tables and e.kind in ("INDEX", "CONSTRAINT", "INDEX ATTACH")
+    return tuple(tables), definitions(draw, tables, entries)
+
+
+def definitions(draw: st.DrawFn, tables: list[Table], entries: list[TocEntry]) -> Definitions:
+    """Texts for most of what has one; indexes that can be adopted and others; keys that are divisible and not."""
+    of_tables = [e for e in entries if tables and e.kind in (*OF_INDEXES, "FK CONSTRAINT")]
+    owners = {e.dump_id: draw(st.sampled_from(tables)).name for e in of_tables if e.kind in OF_INDEXES}
+    indexes = {
+        (e.class_oid, e.oid): Index(
+            key=(2, e.oid),
+            constraint=None,
+            bytes=draw(st.integers(0, 100)),
+            definition="CREATE UNIQUE INDEX i ON t (n)" if adoptable else "",
+            adopt_sql="ALTER TABLE t ADD PRIMARY KEY USING INDEX i" if adoptable else "",
+        )
+        for e in of_tables
+        if e.kind in ("INDEX", "CONSTRAINT") and draw(st.booleans())
+        for adoptable in [e.kind == "CONSTRAINT" and draw(st.booleans())]
     }
-    return tuple(tables), entries, owners
+    keys = {
+        (e.class_oid, e.oid): ForeignKey(
+            key=(e.class_oid, e.oid),
+            table=draw(st.sampled_from(tables)).name,
+            referenced=draw(st.sampled_from(tables)).name,
+            divisible=draw(st.booleans()),
+            validate_sql="VALIDATE",
+        )
+        for e in of_tables
+        if e.kind == "FK CONSTRAINT"
+    }
+    texts = {e.dump_id: f"CREATE INDEX i{e.dump_id}; CLUSTER" for e in of_tables if draw(st.integers(0, 9))}
+    return Definitions(entries=entries, texts=texts, owners=owners, indexes=indexes, keys=keys)
+
+
+def graph(made: tuple[tuple[Table, ...], Definitions]) -> tuple[Task, ...]:
+    tables, found = made
+    here = inventory(*tables)
+    return plan_tasks(here, plan_chunks(here, target_version=180004), found)
 
 
 @given(databases())
-def test_everything_is_done_once(made: tuple[tuple[Table, ...], list[TocEntry], dict[int, TableName]]) -> None:
-    """Every table with rows is in exactly one chunk, every entry in exactly one task, in the archive's order."""
-    tables, entries, owners = made
-    tasks = plan_tasks(inventory(*tables), entries, owners, target_version=180004)
-    holders = [holder for task in tasks if task.chunk is not None for holder in task.chunk.holders]
+def test_everything_is_done_once(made: tuple[tuple[Table, ...], Definitions]) -> None:
+    """Every table with rows is in exactly one chunk of one task, every entry is done exactly once."""
+    tables, found = made
+    tasks = graph(made)
+    holders = [holder for task in tasks for chunk in task.chunks for holder in chunk.holders]
     assert sorted(t.name for t in tables if t.holds_rows) == sorted(holders)
-    assert [e.dump_id for e in entries] == sorted(dump_id for task in tasks for dump_id in task.entries)
+    done = [dump_id for task in tasks for dump_id in task.entries]
+    done += [work.entry for task in tasks for work in task.work if work.entry is not None]
+    assert [e.dump_id for e in found.entries] == sorted(done)
     assert all(list(task.entries) == sorted(task.entries) for task in tasks)
     assert len(tasks) == len({task.name for task in tasks})
 
 
 @given(databases())
-def test_nothing_waits_for_itself(made: tuple[tuple[Table, ...], list[TocEntry], dict[int, TableName]]) -> None:
+def test_nothing_waits_for_itself(made: tuple[tuple[Table, ...], Definitions]) -> None:
     """Done in any order that respects what each needs, every task's turn comes; the rest comes last."""
-    tables, entries, owners = made
-    waiting: list[Task] = list(plan_tasks(inventory(*tables), entries, owners, target_version=180004))
+    waiting: list[Task] = list(graph(made))
     done: list[str] = []
     while waiting:
         ready = [task for task in waiting if set(task.needs) <= set(done)]
         assert ready
         done.append(ready[-1].name)
         waiting.remove(ready[-1])
-    assert ["foreign keys", "rest"] == done[-2:]
+    assert "rest" == done[-1]
 
 
 @given(databases())
-def test_an_index_waits_for_its_rows(made: tuple[tuple[Table, ...], list[TocEntry], dict[int, TableName]]) -> None:
-    """A table's indexes are built after the chunk with its rows, a tree's attached after those of its partitions."""
-    tables, entries, owners = made
-    tasks = plan_tasks(inventory(*tables), entries, owners, target_version=180004)
-    copies = {holder: t.name for t in tasks if t.chunk is not None for holder in t.chunk.holders}
-    for task in tasks:
-        if task.kind is TaskKind.BUILD:
-            tables_of = {owners[dump_id] for dump_id in task.entries}
-            assert {copies[name] for name in tables_of if name in copies} == set(task.needs)
+def test_what_others_wait_for_is_more_urgent(made: tuple[tuple[Table, ...], Definitions]) -> None:
+    """A task is more urgent than one that needs it by its own weight: the longest way to the end begins first. The look
+    at the source only waits for the last row."""
+    tasks = {task.name: task for task in graph(made)}
+    for task in (task for task in tasks.values() if task.kind is not TaskKind.LOOK):
+        assert all(tasks[need].urgency >= task.urgency + tasks[need].weight for need in task.needs)
+
+
+def before(tasks: Mapping[str, Task], name: str) -> set[str]:
+    """Everything that is done when a task begins."""
+    needs = tasks[name].needs
+    return set(needs).union(*(before(tasks, need) for need in needs))
+
+
+@given(databases())
+def test_an_index_waits_for_its_rows_and_a_key_for_both_tables(made: tuple[tuple[Table, ...], Definitions]) -> None:
+    """A table's indexes are built after all chunks with its rows, a foreign key made after both tables' indexes."""
+    _, found = made
+    tasks = {task.name: task for task in graph(made)}
+    copies = {h: t.name for t in tasks.values() for chunk in t.chunks for h in chunk.holders}
+    of_entry = {work.entry: name for name, task in tasks.items() for work in task.work if work.entry is not None}
+    for dump_id, owner in found.owners.items():
+        if dump_id in of_entry and owner in copies:
+            assert copies[owner] in before(tasks, of_entry[dump_id])
+    for known in found.entries:
+        key = found.keys.get((known.class_oid, known.oid))
+        if known.dump_id in of_entry and key is not None and known.kind == "FK CONSTRAINT":
+            done = before(tasks, of_entry[known.dump_id])
+            built = {n for d, n in of_entry.items() if found.owners.get(d) in (key.table, key.referenced)}
+            assert built <= done
+            assert {key.table, key.referenced} <= tasks[of_entry[known.dump_id]].alone
+
+
+def test_a_constraint_s_index_is_built_first_and_beside_others() -> None:
+    """A large table's key: its index is a task of its own like any other, and the constraint adopts it afterwards."""
+    big = table("big", heap_bytes=100_000_000)
+    entries = [entry(1, "CONSTRAINT"), entry(2, "INDEX")]
+    unique = Index(key=(9, 9), constraint=(1, 1), bytes=5, definition="CREATE UNIQUE INDEX pk", adopt_sql="ADOPT")
+    plain = Index(key=(1, 2), constraint=None, bytes=7, definition="", adopt_sql="")
+    found = Definitions(
+        entries=entries,
+        texts={1: "ALTER TABLE big ADD PRIMARY KEY (n);", 2: "CREATE INDEX i ON big (n);\nCLUSTER ON i;"},
+        owners={1: big.name, 2: big.name},
+        indexes={(1, 1): unique, (9, 9): unique, (1, 2): plain},
+        keys={},
+    )
+    work = {task.name: [w.sql.strip() for w in task.work if w.sql] for task in graph(((big,), found)) if task.work}
+    assert ["CREATE UNIQUE INDEX pk"] == work["index app.big 0"]
+    assert ["CREATE INDEX i ON big (n)"] == work["index app.big 1"]
+    assert ["ADOPT", "CLUSTER ON i;"] == work["build app.big"]
+
+
+NOTHING = Definitions(entries=(), texts={}, owners={}, indexes={}, keys={})
+
+
+def test_small_tables_share_a_transaction() -> None:
+    """5,000 small tables are not 5,000 round trips: they are copied and analyzed by the hundred."""
+    tables = tuple(table(f"t{n:04}", oid=n, heap_bytes=8192) for n in range(5000))
+    tasks = graph((tables, NOTHING))
+    assert {TaskKind.COPY: 50, TaskKind.LOOK: 1, TaskKind.BUILD: 50, TaskKind.REST: 1} == Counter(
+        task.kind for task in tasks
+    )
+    assert 100 == max(len(task.chunks) for task in tasks)
+
+
+def test_the_source_is_asked_what_it_knows_of_large_tables_whose_rows_are_the_same_here() -> None:
+    """Not of small ones, nor of partitions that the target deals rows out to, nor of a table in parts: there the rows
+    stand in another order."""
+    large, cut = table("large", heap_bytes=2 * 2**20), table("cut", heap_bytes=2 * 2**20)
+    leaves = [replace(t, heap_bytes=2 * 2**20) for t in tree("hash", "m")]
+    here = inventory(table("small"), large, cut, *leaves)
+    chunks = plan_chunks(here, target_version=180004, bounds={cut.name.spelt: (0, 100)})
+    tasks = plan_tasks(here, chunks, NOTHING)
+    analyzed = {name.name for task in tasks for work in task.work for name in work.analyze}
+    assert {"small", "large", "cut", "leaf1", "leaf2"} == analyzed
+    asked = [chunk.name for task in tasks for work in task.work for chunk in work.filled_by]
+    assert ["app.large"] == asked
+
+
+@pytest.mark.parametrize("kind", ["foreign", "table"])
+def test_a_parent_is_not_analyzed_amid_the_work_on_its_children(kind: str) -> None:
+    """That reads the children's rows, too, which may be elsewhere, and holds indexes that others wait for."""
+    parent, child = table("parent"), table("child", kind=kind, inherits=(TableName(schema="app", name="parent"),))
+    tasks = graph(((parent, child), NOTHING))
+    assert parent.name not in {name for task in tasks for work in task.work for name in work.analyze}
+
+
+def test_what_touches_a_whole_partition_tree_has_it_alone() -> None:
+    """Attaching indexes, and foreign keys, lock partitions in an order of their own."""
+    root, *leaves = tree("list", "n")
+    entries = [entry(1, "INDEX ATTACH"), entry(2, "FK CONSTRAINT")]
+    key = ForeignKey(key=(1, 2), table=root.name, referenced=root.name, divisible=False, validate_sql="")
+    found = Definitions(entries=entries, texts={1: "A", 2: "B"}, owners={1: root.name}, indexes={}, keys={(1, 2): key})
+    alone = {task.name: task.alone for task in graph(((root, *leaves), found))}
+    whole = {root.name, *(leaf.name for leaf in leaves)}
+    assert [whole, whole] == [alone["attach app.root"], alone["keys of app.root"]]

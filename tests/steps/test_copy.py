@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -23,17 +24,24 @@ from little_database import (
     run_sql,
     take_run,
 )
-from pgcutover.copying.chunk import ChunkJob, Copied
+from pgcutover.copying.chunk import Carry, ChunkJob, Copied
 from pgcutover.copying.crew import Crew, processes
 from pgcutover.edges.copystream import carry
 from pgcutover.edges.postgres import Server
 from pgcutover.edges.progress import read_progress
-from pgcutover.errors import CopyError, FenceError, PgcutoverError, RunnerConflictError, SourceError
+from pgcutover.errors import (
+    CopyError,
+    FenceError,
+    PgcutoverError,
+    RunnerConflictError,
+    SourceError,
+    TargetNotEmptyError,
+)
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.clusters import Cluster
 from pgcutover.lab.relay import Relay
 from pgcutover.lab.tls import CertificateAuthority
-from pgcutover.planning.tasks import plan_chunks
+from pgcutover.planning.chunks import plan_chunks
 from pgcutover.running.step import Before, Verdict
 from pgcutover.steps.copy import Copy, restock
 from pgcutover.steps.schema import Schema
@@ -81,7 +89,7 @@ def target(target_database: Dsn) -> Dsn:
     return emptied(target_database)
 
 
-def in_threads(carrying: Callable[[ChunkJob], Copied]) -> Crew:
+def in_threads(carrying: Carry) -> Crew:
     return Crew(lambda: ThreadPoolExecutor(2), carrying, size=2)
 
 
@@ -89,6 +97,10 @@ def prepared(world: LittleWorld) -> Before:
     """Definitions made; what copy observed."""
     Schema().do(world, Schema().observe(world))
     return Copy().observe(world)
+
+
+def names(words: ChunkJob) -> list[str]:
+    return [chunk.name for chunk in words.chunks]
 
 
 def with_crew(world: LittleWorld, crew: Crew) -> LittleWorld:
@@ -130,8 +142,8 @@ def test_progress_is_seen_while_rows_arrive(source: Dsn, target: Dsn, tmp_path: 
     chunks = plan_chunks(world.copier.source.inventory(), target_version=160014)
     seen = []
 
-    def watched(words: ChunkJob) -> Copied:
-        if words.chunk.name == "app.big":
+    def watched(words: ChunkJob) -> tuple[Copied, ...]:
+        if "app.big" in names(words):
             with psycopg.connect(plain(target).url().reveal()) as other, other.cursor() as cursor:
                 with cursor.copy("COPY app.big FROM STDIN") as rows:
                     rows.write(b"".join(b"%d\tx\n" % n for n in range(20000)))
@@ -149,11 +161,13 @@ def test_a_worker_killed_in_the_middle_is_replaced(
     source: Dsn, target: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -9 of a worker while it copies: its chunk is copied again by another, and everything arrives once."""
-    monkeypatch.setenv("PGCUTOVER_TEST_FLAG", str(tmp_path / "flag"))
     monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "copying"))
     from workers import carry_and_die_once
 
-    world = with_crew(join(source, target, tmp_path), Crew(lambda: processes(2), carry_and_die_once, size=2))
+    world = with_crew(
+        join(source, target, tmp_path),
+        Crew(lambda: processes(2), partial(carry_and_die_once, tmp_path / "flag"), size=2),
+    )
     before = prepared(world)
     Copy().do(world, before)
     assert (tmp_path / "flag").exists()
@@ -167,12 +181,12 @@ def test_a_run_that_stopped_goes_on_where_it_was(source: Dsn, target: Dsn, tmp_p
     carried: list[str] = []
     some_arrived = threading.Event()
 
-    def stops_at_big(words: ChunkJob) -> Copied:
-        if words.chunk.name == "app.big":
+    def stops_at_big(words: ChunkJob) -> tuple[Copied, ...]:
+        if "app.big" in names(words):
             assert some_arrived.wait(60)
             raise CopyError("enough")
         copied = carry(words)
-        carried.append(words.chunk.name)
+        carried.extend(names(words))
         if len(carried) == 2:
             some_arrived.set()
         return copied
@@ -183,8 +197,8 @@ def test_a_run_that_stopped_goes_on_where_it_was(source: Dsn, target: Dsn, tmp_p
     assert first
     assert Verdict.PARTIAL == Copy().verify(world, before).verdict
 
-    def goes_on(words: ChunkJob) -> Copied:
-        carried.append(words.chunk.name)
+    def goes_on(words: ChunkJob) -> tuple[Copied, ...]:
+        carried.extend(names(words))
         return carry(words)
 
     again = with_crew(join(source, target, tmp_path, epoch=2), in_threads(goes_on))
@@ -199,9 +213,9 @@ def test_a_runner_that_was_replaced_writes_nothing(source: Dsn, target: Dsn, tmp
     before = prepared(world)
     held_back: list[str] = []
 
-    def after_another_took_over(words: ChunkJob) -> Copied:
+    def after_another_took_over(words: ChunkJob) -> tuple[Copied, ...]:
         take_run(target, 2)
-        held_back.append(words.chunk.name)
+        held_back.extend(names(words))
         return carry(words)
 
     # Without the step's own hold on the run's row: the moment in which its session was lost.
@@ -242,7 +256,7 @@ def test_a_cut_network_stops_the_run_and_the_same_step_finishes_it(
     world = join(source, target, tmp_path)
     before = prepared(world)
 
-    def through_the_relay(words: ChunkJob) -> Copied:
+    def through_the_relay(words: ChunkJob) -> tuple[Copied, ...]:
         verified = way.with_options(sslmode="verify-full", sslrootcert=str(lab_ca.bundle))
         return carry(replace(words, **{side: verified}))
 
@@ -252,6 +266,66 @@ def test_a_cut_network_stops_the_run_and_the_same_step_finishes_it(
         Copy().do(cut_world, before)
     Copy().do(cut_world, before)
     assert_whole(cut_world, before, source)
+
+
+def in_parts(world: LittleWorld, before: Before, source: Dsn) -> list[str]:
+    """Cut the big table in three, as a run does that finds it larger than all others; what the parts are called."""
+    pages = "SELECT pg_relation_size('app.big') / current_setting('block_size')::int"
+    ((count,),) = rows_of(source, pages)
+    starts = (0, count // 3, 2 * count // 3)
+    world.copier.target.prepare()
+    world.copier.target.cut({"app.big": starts})
+    return [f"app.big from page {start}" for start in starts]
+
+
+def test_a_table_in_parts_arrives_whole(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """T23: parts that arrive side by side hold every row once; none is left out behind the last page that was seen."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    parts = in_parts(world, before, source)
+    Copy().do(world, before)
+    assert_whole(world, before, source)
+    marks = dict(rows_of(target, "SELECT chunk, rows FROM pgcutover.chunk WHERE chunk LIKE 'app.big%'"))
+    assert set(parts) == marks.keys()
+    assert rows_of(source, "SELECT count(*) FROM app.big") == [(sum(marks.values()),)]
+    assert min(marks.values()) > 0
+
+
+def test_a_table_in_parts_goes_on_with_the_parts_that_are_missing(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """T3: where a table is cut stands on the target; a second run takes it from there, and copies no part twice."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    first, *others = in_parts(world, before, source)
+
+    def stops_after_the_first(words: ChunkJob) -> tuple[Copied, ...]:
+        if set(others) & set(names(words)):
+            raise CopyError("enough")
+        return carry(words)
+
+    def carried(words: ChunkJob) -> tuple[Copied, ...]:
+        again.extend(names(words))
+        return carry(words)
+
+    one_by_one = Crew(lambda: ThreadPoolExecutor(1), stops_after_the_first, size=1)
+    with pytest.raises(CopyError, match="enough"):
+        Copy().do(with_crew(world, one_by_one), before)
+    arrived = {chunk for (chunk,) in rows_of(target, "SELECT chunk FROM pgcutover.chunk")}
+    again: list[str] = []
+    resumed = with_crew(join(source, target, tmp_path, epoch=2), in_threads(carried))
+    Copy().do(resumed, before)
+    assert set() == arrived & set(again)
+    assert {first, *others} <= arrived | set(again)
+    assert_whole(resumed, before, source)
+
+
+def test_a_table_in_parts_is_not_laid_over_somebody_else_s_rows(source: Dsn, target: Dsn, tmp_path: Path) -> None:
+    """A part cannot tell its neighbours' rows from a stranger's, so this is looked at before the first arrives."""
+    world = join(source, target, tmp_path)
+    before = prepared(world)
+    in_parts(world, before, source)
+    run_sql(target, "INSERT INTO app.big VALUES (1, 'somebody else''s')")
+    with pytest.raises(TargetNotEmptyError, match=r"app\.big on the target holds rows"):
+        Copy().do(world, before)
 
 
 def test_an_unlogged_table_that_a_crash_emptied_is_copied_again(source: Dsn, target: Dsn, tmp_path: Path) -> None:
@@ -309,7 +383,7 @@ def test_a_source_that_goes_away_is_the_source_s_error(source: Dsn, target: Dsn,
     before = prepared(world)
     ended = []
 
-    def after_the_holder_died(words: ChunkJob) -> Copied:
+    def after_the_holder_died(words: ChunkJob) -> tuple[Copied, ...]:
         if not ended:
             ended.append(
                 rows_of(

@@ -37,7 +37,7 @@ def test_a_stale_runner_is_refused(pair: tuple[Dsn, Dsn]) -> None:
         with pytest.raises(RunnerConflictError, match=r"another runner took over run run-1; public\.t was not copied"):
             carry(stale)
         assert [(0,)] == rows_of(target, "SELECT count(*) FROM public.t")
-        assert 100 == carry(fresh).rows
+        assert 100 == carry(fresh)[0].rows
         with pytest.raises(RunnerConflictError):
             carry(stale)
     assert [(100,)] == rows_of(target, "SELECT count(*) FROM public.t")
@@ -51,7 +51,7 @@ def test_taking_over_waits_for_no_half_chunk(pair: tuple[Dsn, Dsn]) -> None:
 
     def carried() -> None:
         try:
-            outcome.append(carry(words).rows)
+            outcome.append(carry(words)[0].rows)
         except PgcutoverError as error:
             outcome.append(type(error))
 
@@ -74,7 +74,7 @@ def test_a_chunk_of_other_rows_is_not_taken_for_done(pair: tuple[Dsn, Dsn]) -> N
     with snapshot_of(source) as snapshot:
         words = job(source, target, "public.t", snapshot)
         carry(words)
-        rewritten = replace(words, chunk=replace(words.chunk, storage="another"))
+        rewritten = replace(words, chunks=(replace(words.chunks[0], storage="another"),))
         with pytest.raises(CopyError, match="rewritten or truncated on the source since"):
             carry(rewritten)
     assert [(RUN, 100)] == rows_of(target, "SELECT run_id, rows FROM pgcutover.chunk")

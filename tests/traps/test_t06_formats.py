@@ -50,8 +50,8 @@ def test_names_of_objects_are_the_same_objects(pair: tuple[Dsn, Dsn]) -> None:
     )
     with snapshot_of(source) as snapshot:
         words = job(source, target, "public.t", snapshot, target_version=180004)
-        assert (False, True) == (words.chunk.binary, words.chunk.object_names)
-        believed = replace(words, run_id="binary", chunk=replace(words.chunk, binary=True, columns=("one",)))
+        assert (False, True) == (words.chunks[0].binary, words.chunks[0].object_names)
+        believed = replace(words, run_id="binary", chunks=(replace(words.chunks[0], binary=True, columns=("one",)),))
         carry(believed)
         assert rows_of(source, "SELECT one::text FROM public.t") != rows_of(target, "SELECT one::text FROM public.t")
         run_sql(target, "TRUNCATE public.t")
@@ -85,7 +85,7 @@ def test_the_largest_interval_does_not_become_infinite(definition: str, value: s
         with pytest.raises(SourceError, match=r"public\.t holds the largest or the smallest interval"):
             carry(words)
         assert [(0,)] == rows_of(target, "SELECT count(*) FROM public.t")
-        carry(replace(words, chunk=replace(words.chunk, extremes=())))
+        carry(replace(words, chunks=(replace(words.chunks[0], extremes=()),)))
     assert [(True,)] == rows_of(target, "SELECT i::text ~ 'infinity' FROM public.t")
 
 

@@ -35,11 +35,11 @@ def test_a_rewritten_table_stops_the_run(change: str, rows: int, pair: tuple[Dsn
     world = join(source, target, tmp_path)
     arrived: list[int] = []
 
-    def after_the_change(words: ChunkJob) -> Copied:
+    def after_the_change(words: ChunkJob) -> tuple[Copied, ...]:
         for statement in change.split(";"):
             run_sql(source, statement)
         copied = carry(words)
-        arrived.append(copied.rows)
+        arrived.append(copied[0].rows)
         return copied
 
     crew = Crew(lambda: ThreadPoolExecutor(1), after_the_change, size=1)

@@ -45,8 +45,8 @@ def half_copied(source: Dsn, target: Dsn, directory: Path) -> tuple[LittleWorld,
     """One table arrived, then the holder of the snapshot died before the other."""
     world = join(source, target, directory)
 
-    def until_the_holder_dies(words: ChunkJob) -> Copied:
-        if words.chunk.name == SECOND:
+    def until_the_holder_dies(words: ChunkJob) -> tuple[Copied, ...]:
+        if words.chunks[0].name == SECOND:
             rows_of(source, END_HOLDER)
         return carry(words)
 

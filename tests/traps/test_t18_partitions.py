@@ -53,18 +53,18 @@ def test_a_tree_hashed_by_an_enum_loads_through_its_root(pair: tuple[Dsn, Dsn]) 
     with snapshot_of(source) as snapshot:
         words = job(source, target, "public.t", snapshot, target_version=180004)
         leaves = [TableName(schema="public", name=name) for name in ("t0", "t1")]
-        assert (True, tuple(leaves)) == (words.chunk.tree, words.chunk.holders)
+        assert (True, tuple(leaves)) == (words.chunks[0].tree, words.chunks[0].holders)
         refused = 0
         for leaf in leaves:
-            alone = replace(words.chunk, name=leaf.name, table=leaf, tree=False, holders=(leaf,))
+            alone = replace(words.chunks[0], name=leaf.name, table=leaf, tree=False, holders=(leaf,))
             try:
-                carry(replace(words, run_id="leaves", chunk=alone))
+                carry(replace(words, run_id="leaves", chunks=(alone,)))
             except TargetError as error:
                 assert "violates partition constraint" in error.message
                 refused += 1
         assert refused
         run_sql(target, "TRUNCATE public.t")
-        assert 300 == carry(words).rows
+        assert 300 == carry(words)[0].rows
     statement = "SELECT m::text, n FROM public.t ORDER BY 1, 2"
     assert rows_of(source, statement) == rows_of(target, statement)
 

@@ -59,7 +59,7 @@ def test_no_time_out_ends_a_copy(pair: tuple[Dsn, Dsn]) -> None:
                 "lock_timeout",
             ):
                 run_sql(dsn, f"ALTER ROLE {dsn.user} SET {name} = '1s'")
-        slowly = replace(words.chunk, table=TableName(schema="public", name="slowly"))
-        copied = carry(replace(words, chunk=slowly))
+        slowly = replace(words.chunks[0], table=TableName(schema="public", name="slowly"))
+        (copied,) = carry(replace(words, chunks=(slowly,)))
     assert 40 == copied.rows
     assert copied.seconds > 1.5

@@ -12,7 +12,7 @@ from pgcutover.steps.history import TableProof
 class ComparedDatabase(BaseModel):
     """One of the two databases; `server_version` is None where nobody could log in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     host: str
     port: int
@@ -25,7 +25,7 @@ class DifferingDefinition(BaseModel):
     """An object that is not defined alike, with both texts; None: not there. `says` is its sentence among
     `definitions`, `warnings` or `expected`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: str
     standing: Standing
@@ -39,7 +39,7 @@ class SequenceBehind(BaseModel):
     """A sequence that would hand out on the target what the source handed out; `setval` is the statement that brings
     the target to where the source is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     sequence: str
     source_last_value: int
@@ -52,7 +52,7 @@ class SequenceBehind(BaseModel):
 class DifferingRow(BaseModel):
     """A row that the target lacks, has too much, or holds otherwise. `key` is masked, or as the type prints it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     kind: str
     key: str
@@ -62,7 +62,7 @@ class DifferingRow(BaseModel):
 class ReadCost(BaseModel):
     """What comparing one table took on one side: seconds of all sessions together, bytes of storage."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     seconds: float
     bytes: int
@@ -89,7 +89,7 @@ class ComparedTable(TableProof):
 class Comparison(BaseModel):
     """What `verify` found."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     version: int = 1
     verdict: str

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pgcutover.app.compared import (
     ComparedDatabase,
@@ -24,15 +24,12 @@ from pgcutover.app.compared import (
 from pgcutover.app.comparison_advice import LEAKING, ONE_DATABASE, after_difference, after_doubts, after_refusal
 from pgcutover.app.guards import RunNotes
 from pgcutover.app.records import Records
-from pgcutover.app.world import RunWorld
-from pgcutover.config import Config
-from pgcutover.edges.aws import Aws
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.fencing import HeldSource
-from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.postgres import Server, Side
 from pgcutover.errors import AwsError, SourceError, TargetError
+from pgcutover.facts.inventory import Sequence as SequenceFact
 from pgcutover.facts.names import Dsn
 from pgcutover.facts.proof import (
     BehindSequence,
@@ -49,6 +46,11 @@ from pgcutover.facts.reading import Tally
 from pgcutover.running.journal import Run
 from pgcutover.steps.canary import seen_by_canary
 from pgcutover.steps.lift import LIFTED
+
+if TYPE_CHECKING:
+    from pgcutover.config import Config
+    from pgcutover.edges.aws import Aws
+    from pgcutover.edges.heroku import HerokuClient
 
 
 class ComparisonVerdict(IntEnum):
@@ -125,8 +127,11 @@ class _Both:
         return after_refusal(error.message, error.hint, side=side, of_run=self.of_run)
 
 
-def compare_databases(source: Dsn, target: Dsn, looking: Looking) -> Comparison:
-    """Compare any two databases, no run needed."""
+def compare_databases(
+    source: Dsn, target: Dsn, looking: Looking, *, snapshot: str = "", sequences: tuple[SequenceFact, ...] | None = None
+) -> Comparison:
+    """Compare any two databases, no run needed; the source's rows as `snapshot` sees them, and with these sequences,
+    where they are given."""
     both = _Both(of_run=False)
     servers = Server(dsn=source, side="source"), Server(dsn=target, side="target")
     for server in servers:
@@ -137,16 +142,21 @@ def compare_databases(source: Dsn, target: Dsn, looking: Looking) -> Comparison:
         same = "--source and --target are one and the same database: that proves nothing"
         return both.told(_could_not(same, (ONE_DATABASE,)))
     try:
-        proof = ContentProof(*servers, jobs=looking.jobs).compare(limit=looking.limit, tally=looking.tally)
+        proof = ContentProof(*servers, jobs=looking.jobs, snapshot=snapshot).compare(
+            limit=looking.limit, tally=looking.tally, sequences=sequences
+        )
     except (SourceError, TargetError) as error:
         return both.refused(error)
     return both.told(_judged(proof, lifted=False, of_run=False, looking=looking))
 
 
 def compare_now(
-    config: Config, records: Records, run: Run, *, heroku: HerokuClient, aws: Aws, looking: Looking
+    config: "Config", records: Records, run: Run, *, heroku: "HerokuClient", aws: "Aws", looking: Looking
 ) -> Comparison:
     """Compare the databases of a run. A database that cannot be asked is "could not verify", never "same"."""
+    # Loaded here: with its vendors' libraries it takes longer than all the rest, and two databases need none of it.
+    from pgcutover.app.world import RunWorld
+
     plan, both = records.plan_of(run), _Both(of_run=True)
     with SqliteJournal(records.journal_file, read_only=True) as journal:
         notes = RunNotes(journal=journal, run=run.run)

@@ -7,7 +7,6 @@ and the plan, never here.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +15,7 @@ from pgcutover.app.advice import next_steps
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking, compare_now
 from pgcutover.app.patience import needed_to_go_back, patiently
-from pgcutover.app.people import Ask, Question, confirmed_by
+from pgcutover.app.people import Ask, OnFailure, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
 from pgcutover.app.session import RunSession, Watcher, open_session, refuse_unopened
@@ -55,13 +54,6 @@ HALF_BACK = (
 )
 
 BreakGlass = Callable[..., str]
-
-
-class OnFailure(StrEnum):
-    """What a failure before the lift leads to."""
-
-    RETURN = "return"
-    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,8 @@ must not hide a verdict: a fence that does not hold and a target that is not emp
 from collections.abc import Callable
 from typing import TypeVar
 
-from pgcutover.edges.away import away, locked_out
+from pgcutover.edges.away import UnavailableError, away, locked_out
 from pgcutover.edges.copytarget import UnfillableViewError
-from pgcutover.edges.heroku_http import UnavailableError
 from pgcutover.errors import (
     AwsError,
     CopyError,

@@ -2,9 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pgcutover.errors import NotConfirmedError
 from pgcutover.planning.plan import Plan, confirmation_code
+
+
+class OnFailure(StrEnum):
+    """What a failure before the lift leads to."""
+
+    RETURN = "return"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ It reads and writes files, nothing else. Invariant: a plan that is read has the 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,8 +16,9 @@ from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.journal.export import read_export
 from pgcutover.edges.journal.lock import writer_at_work
 from pgcutover.edges.vault import Vault
-from pgcutover.errors import ConfigError, RefusedError, StalePlanError
-from pgcutover.planning.plan import Plan, digest_of
+from pgcutover.errors import ConfigError, PgcutoverError, RefusedError, StalePlanError
+from pgcutover.facts.building import SortMemory
+from pgcutover.planning.plan import Plan, digest_of, tuned
 from pgcutover.running.journal import Event, Note, Run
 from pgcutover.steps.history import Outcome
 
@@ -49,24 +50,49 @@ class Records:
         run = self.last_run()
         if path is None and run is not None and run.is_open:
             return self.plan_of(run)
-        if path is None:
-            stored = sorted((self.state / "plans").glob("*.json"))
-            if not stored:
-                raise ConfigError(f"there is no plan for {self.state.name} yet", hint="Run pgcutover plan.")
-            path = stored[-1]
+        return self.stored_plan(path)
+
+    def stored_plan(self, path: Path | None) -> Plan:
+        """The plan in `path`, else the newest stored, whatever run is open; raises as `read_plan`."""
+        path = path or self._newest()
         try:
             return self._checked(path.read_text("utf-8"), str(path))
         except OSError as cause:
             raise ConfigError(f"the plan {path} cannot be read: {cause.strerror}") from cause
+
+    def _newest(self) -> Path:
+        stored = sorted((self.state / "plans").glob("*.json"))
+        if not stored:
+            raise ConfigError(f"there is no plan for {self.state.name} yet", hint="Run pgcutover plan.")
+        return stored[-1]
 
     def newest_plan(self) -> Plan | None:
         """The newest stored plan, whatever run is open."""
         stored = sorted((self.state / "plans").glob("*.json"))
         return self._checked(stored[-1].read_text("utf-8"), str(stored[-1])) if stored else None
 
+    def tune_plan(self, path: Path | None, *, jobs: int, sort_memory: SortMemory) -> Path:
+        """Write what is the best for these machines into a stored plan, the newest without `path`. It stays that plan:
+        a run of it that is under way takes it, too.
+
+        Raises:
+            As `read_plan`.
+        """
+        stored, plan = path or self._newest(), self.stored_plan(path)
+        try:
+            return self.write(stored, tuned(plan, jobs=jobs, sort_memory=sort_memory).model_dump_json(indent=2))
+        except OSError as cause:
+            raise ConfigError(f"the plan {stored} cannot be written: {cause.strerror}") from cause
+
     def plan_of(self, run: Run) -> Plan:
-        """The plan that a run was opened with."""
-        return self._checked(json.dumps(run.plan), f"run {run.run}")
+        """The plan that a run was opened with; with what was found best for these machines since."""
+        plan, newest = self._checked(json.dumps(run.plan), f"run {run.run}"), None
+        # A file that cannot be read must not keep a run from going on, or back.
+        with suppress(PgcutoverError, OSError):
+            newest = self.newest_plan()
+        if newest is None or newest.digest != plan.digest:
+            return plan
+        return tuned(plan, jobs=newest.decisions.jobs, sort_memory=newest.decisions.sort_memory)
 
     @staticmethod
     def _checked(text: str, where: str) -> Plan:

@@ -29,9 +29,9 @@ from pgcutover.edges.journal import SqliteJournal
 from pgcutover.edges.progress import CopyProgress, read_progress
 from pgcutover.edges.runrecord import cas_sql, drop_records
 from pgcutover.errors import NotUndoneError, RefusedError, StalePlanError
+from pgcutover.planning.chunks import Chunk
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Phase, Plan
-from pgcutover.planning.tasks import Chunk, plan_chunks
 from pgcutover.running.journal import Run, before_of
 from pgcutover.running.runner import Listener, Runner
 from pgcutover.running.state import StepState
@@ -177,7 +177,7 @@ class RunSession:
     @cached_property
     def _chunks(self) -> tuple[Chunk, ...]:
         copier = self.world.copier
-        return plan_chunks(copier.source.inventory(), target_version=copier.target.version())
+        return copier.chunks(copier.source.inventory())
 
     def _fenced_with(self) -> Before | None:
         """What the fence step recorded before it was raised."""

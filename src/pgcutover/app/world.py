@@ -4,7 +4,6 @@ The source's URL is read from Heroku anew whenever a session is opened for the f
 credentials between prepare and migrate; the target's address and logins come from AWS.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -170,7 +169,13 @@ class RunWorld:
     @cached_property
     def copier(self) -> Copier:
         decisions, claim = self.plan.decisions, cas_sql(self.run, self.claim.epoch)
-        target = CopyTarget(server=self.target_server, run_id=self.run, claim=claim, master=self._master)
+        target = CopyTarget(
+            server=self.target_server,
+            run_id=self.run,
+            claim=claim,
+            master=self._master,
+            sort_memory=decisions.sort_memory,
+        )
         archive = open_archive(
             self._config.state / "runs" / self.run / "definitions.dump",
             self.source_server,
@@ -188,7 +193,7 @@ class RunWorld:
             finish=CopyFinish(target=target),
             definitions=archive,
             crew=self._crew,
-            builders=max(1, min(decisions.jobs, os.cpu_count() or 1)),
+            sessions=decisions.jobs,
             source_dsn=self.source_server.dsn,
             target_dsn=self.target_server.dsn,
         )

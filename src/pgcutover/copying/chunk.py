@@ -1,11 +1,11 @@
-"""What a worker is told about one chunk, and what it answers. Values only; they travel between processes."""
+"""What a worker is told about one task's chunks, and what it answers. Values only; they travel between processes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pgcutover.facts.names import Dsn
-from pgcutover.planning.tasks import Chunk
+from pgcutover.planning.chunks import Chunk
 
 STALL_S = 60.0
 """Silence has good reasons too (a lock, a table full of dead rows), and asking costs a connection."""
@@ -13,7 +13,7 @@ STALL_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkJob:
-    """One chunk to carry, whole, in one transaction on the target.
+    """Chunks to carry, one after the other, in one transaction on the target.
 
     `claim` is a statement that returns one row while the run is ours, none once another runner took it over, and that
     keeps others from taking it until the transaction ends; it is the transaction's first statement (T3). `settings` are
@@ -22,13 +22,18 @@ class ChunkJob:
 
     run_id: str
     epoch: int
-    chunk: Chunk
+    chunks: tuple[Chunk, ...]
     snapshot: str
     source: Dsn
     target: Dsn
     claim: str
     settings: tuple[tuple[str, str], ...] = ()
     stall_s: float = STALL_S
+
+    @property
+    def name(self) -> str:
+        more = len(self.chunks) - 1
+        return self.chunks[0].name + (f" and {more} more" if more else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,5 +47,5 @@ class Copied:
     found: bool = False
 
 
-Carry: TypeAlias = Callable[[ChunkJob], Copied]
-"""Carries a chunk; a function of a module, so that it can be named to another process."""
+Carry: TypeAlias = Callable[[ChunkJob], tuple[Copied, ...]]
+"""Carries a job's chunks; a function of a module, so that it can be named to another process."""

@@ -10,21 +10,32 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 
 from pgcutover.copying.chunk import Carry, ChunkJob, Copied
 from pgcutover.errors import CopyError
 
 TRIES = 2
+PRELOADED = ("pgcutover.edges.copystream.preloaded",)
+"""Modules that every worker needs: loaded once. A name only; nothing here imports it."""
 ORPHANED = 75
 
 
 def processes(workers: int) -> Executor:
-    """Worker processes of this machine; each ends when we do, however we end.
+    """Worker processes of this machine; each ends when we do, however we end."""
+    return ProcessPoolExecutor(workers, mp_context=begun(), initializer=_die_with_parent)
 
-    Spawned, not forked: a forked copy of a process with threads and open connections is nobody's friend.
+
+def begun() -> BaseContext:
+    """Where workers come from, with the process started that they are forked off: by the time they are wanted, it has
+    loaded what they need. Not off us: a forked copy of a process with threads and open connections is nobody's friend.
     """
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    forkserver.ensure_running()
+    return context
 
 
 def _die_with_parent() -> None:
@@ -53,15 +64,20 @@ class Crew:
         self._executor: Executor | None = None
         self._tries: dict[str, int] = {}
 
-    def submit(self, job: ChunkJob) -> Future[Copied]:
-        self._tries[job.chunk.name] = self._tries.get(job.chunk.name, 0) + 1
+    def warm(self) -> None:
+        """Have the workers started while there is nothing for them to do yet."""
+        for _ in range(self.size):
+            self._started().submit(os.getpid)
+
+    def submit(self, job: ChunkJob) -> Future[tuple[Copied, ...]]:
+        self._tries[job.name] = self._tries.get(job.name, 0) + 1
         try:
             return self._started().submit(self._carry, job)
         except BrokenExecutor:
             self.close()
             return self._started().submit(self._carry, job)
 
-    def result(self, job: ChunkJob, future: Future[Copied]) -> Copied | None:
+    def result(self, job: ChunkJob, future: Future[tuple[Copied, ...]]) -> tuple[Copied, ...] | None:
         """What became of a finished job; None when its worker died and it should be submitted again.
 
         Raises:
@@ -70,10 +86,10 @@ class Crew:
         try:
             return future.result()
         except BrokenExecutor as cause:
-            if self._tries[job.chunk.name] < TRIES:
+            if self._tries[job.name] < TRIES:
                 return None
             raise CopyError(
-                f"the worker that copied {job.chunk.name} died {TRIES} times",
+                f"the worker that copied {job.name} died {TRIES} times",
                 hint="It may have been out of memory: give the machine more, or lower --jobs; then run again.",
             ) from cause
 

@@ -1,46 +1,58 @@
 """The task graph, carried out: copies by the crew, builds by threads, each as soon as what it needs is done.
 
-It decides only what may start; what a task does is its caller's. Invariant: a task starts when every task it needs has
-ended well, and after the first error none starts.
+It decides only what may start; what a task does is its caller's. Invariants: a task starts when every task it needs has
+ended well and no other works alone on a table of its own; after the first error none starts.
 """
 
+import heapq
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from pgcutover.copying.chunk import ChunkJob, Copied
 from pgcutover.copying.crew import Crew
 from pgcutover.errors import PgcutoverError
-from pgcutover.planning.tasks import Chunk, Task, TaskKind
+from pgcutover.facts.names import TableName
+from pgcutover.planning.chunks import Chunk
+from pgcutover.planning.tasks import Task, TaskKind
+
+AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """How the two sorts of task are done. `job` words a chunk for the crew; `build` restores a task's entries.
+class Yard:
+    """How tasks are done. `job` words chunks for the crew; `look` looks at the source; `build` does any other task,
+    given how many sessions have nothing to do meanwhile. At most `sessions` tasks run at once, of which the crew takes
+    its size.
 
-    `arrived` hears of every chunk that was carried; `abandon` is called once, after the first error, to end what is
-    still running on the servers.
+    `arrived` hears of every chunk that was carried; `evict` is called when a job's worker died, before another gets it:
+    what is left of the first may hold what the second waits for. `abandon` is called after the first error, until
+    nothing runs any more, to end what is still at work on the servers.
     """
 
     crew: Crew
-    job: Callable[[Chunk], ChunkJob]
-    build: Callable[[Task], None]
-    builders: int
+    job: Callable[[tuple[Chunk, ...]], ChunkJob]
+    look: Callable[[], None]
+    build: Callable[[Task, int], None]
+    sessions: int
     abandon: Callable[[], None]
+    evict: Callable[[ChunkJob], None] = lambda _: None
     arrived: Callable[[Copied], None] = lambda _: None
 
 
-def carry_out(tasks: Iterable[Task], work: Work, *, done: Iterable[str] = ()) -> None:
-    """Do every task but those named as done, biggest first among those that may start. Returns when all are done.
+def carry_out(tasks: Iterable[Task], yard: Yard, *, done: Iterable[str] = ()) -> None:
+    """Do every task but those named as done, the most urgent first among those that may start.
 
     Raises:
         The first error of a task; by then nothing runs any more. Ctrl-C likewise.
     """
-    with ThreadPoolExecutor(work.builders, thread_name_prefix="build") as threads:
-        finished = set(done)
-        state = _State(work=work, threads=threads, waiting=[t for t in tasks if t.name not in finished], done=finished)
+    with ThreadPoolExecutor(yard.sessions, thread_name_prefix="build") as threads:
+        state = _State(yard=yard, threads=threads, tasks={task.name: task for task in tasks}, done=set(done))
         try:
+            state.begin()
             while state.waiting or state.running:
                 state.start()
                 ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
@@ -50,36 +62,73 @@ def carry_out(tasks: Iterable[Task], work: Work, *, done: Iterable[str] = ()) ->
             state.give_up(error)
             raise
         finally:
-            work.crew.close()
+            yard.crew.close()
 
 
 @dataclass(slots=True)
 class _State:
-    work: Work
+    yard: Yard
     threads: ThreadPoolExecutor
-    waiting: list[Task]
+    tasks: dict[str, Task]
     done: set[str]
+    waiting: dict[str, int] = field(default_factory=dict)
+    """Tasks that have not begun, and how many of those that they need are not done."""
     running: dict[Future[Any], Task] = field(default_factory=dict)
     jobs: dict[Future[Any], ChunkJob] = field(default_factory=dict)
+    _after: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _ready: list[tuple[float, int, str]] = field(default_factory=list)
+    _order: "count[int]" = field(default_factory=count)
+    _taken: set[TableName] = field(default_factory=set)
+    _copies: int = 0
+    """Under way."""
+    _to_copy: int = 0
+    """Not done."""
+
+    def begin(self) -> None:
+        for task in self.tasks.values():
+            if task.name not in self.done:
+                self._to_copy += task.kind is TaskKind.COPY
+                needs = {need for need in task.needs if need not in self.done}
+                if unknown := needs - self.tasks.keys():
+                    raise ValueError(f"{task.name} needs {min(unknown)}, and there is no such task")
+                self.waiting[task.name] = len(needs)
+                for need in needs:
+                    self._after[need].append(task.name)
+        for name, lacking in self.waiting.items():
+            if not lacking:
+                self._offer(name)
+
+    def _offer(self, name: str) -> None:
+        heapq.heappush(self._ready, (-self.tasks[name].urgency, next(self._order), name))
 
     def start(self) -> None:
-        ready = [task for task in self.waiting if self.done.issuperset(task.needs)]
-        if not ready and not self.running:
-            raise ValueError(f"no task can start: {', '.join(task.name for task in self.waiting)}")
-        for task in sorted(ready, key=lambda task: -task.weight_bytes):
-            if self._busy(task) < (self.work.crew.size if task.kind is TaskKind.COPY else self.work.builders):
-                self.waiting.remove(task)
-                self._submit(task)
-
-    def _busy(self, task: Task) -> int:
-        return sum((other.kind is TaskKind.COPY) == (task.kind is TaskKind.COPY) for other in self.running.values())
+        held_back = []
+        while self._ready and len(self.running) < self.yard.sessions:
+            taken = heapq.heappop(self._ready)
+            task = self.tasks[taken[2]]
+            crowded = task.kind is TaskKind.COPY and self._copies >= self.yard.crew.size
+            if crowded or not self._taken.isdisjoint(task.alone):
+                held_back.append(taken)
+                continue
+            del self.waiting[task.name]
+            self._taken |= task.alone
+            self._copies += task.kind is TaskKind.COPY
+            self._submit(task)
+        for taken in held_back:
+            heapq.heappush(self._ready, taken)
+        if not self.running:
+            raise ValueError(f"no task can start: {', '.join(self.waiting)}")
 
     def _submit(self, task: Task) -> None:
-        if task.chunk is None:
-            self.running[self.threads.submit(self.work.build, task)] = task
+        if task.kind is TaskKind.LOOK:
+            self.running[self.threads.submit(self.yard.look)] = task
             return
-        job = self.work.job(task.chunk)
-        future = self.work.crew.submit(job)
+        if task.kind is not TaskKind.COPY:
+            idle = self.yard.sessions - len(self.running) - 1 if not self._ready else 0
+            self.running[self.threads.submit(self.yard.build, task, idle)] = task
+            return
+        job = self.yard.job(task.chunks)
+        future = self.yard.crew.submit(job)
         self.running[future] = task
         self.jobs[future] = job
 
@@ -89,19 +138,33 @@ class _State:
         if job is None:
             future.result()
         else:
-            copied = self.work.crew.result(job, future)
+            copied = self.yard.crew.result(job, future)
             if copied is None:
+                self.yard.evict(job)
                 self._submit(task)
                 return
-            self.work.arrived(copied)
-        self.done.add(task.name)
+            for chunk in copied:
+                self.yard.arrived(chunk)
+            self._copies -= 1
+            self._to_copy -= 1
+            if not self._to_copy:
+                # Building may take hours yet, and idle workers hold memory.
+                self.yard.crew.close()
+        self._taken -= task.alone
+        for name in self._after.pop(task.name, ()):
+            self.waiting[name] -= 1
+            if not self.waiting[name]:
+                self._offer(name)
 
     def give_up(self, error: BaseException) -> None:
         """End what runs; its errors are echoes of the first one."""
         self.waiting.clear()
-        if self.running:
+        running = set(self.running)
+        while running:
             try:
-                self.work.abandon()
+                self.yard.abandon()
             except PgcutoverError as echo:
                 error.add_note(f"ending the other tasks failed too: {echo.message}")
-            wait(self.running)
+                wait(running)
+            # Again: one that was just connecting was not there to be ended.
+            _, running = wait(running, timeout=AGAIN_S)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgcutover.edges.pgtools import dump_schema, find_clients, read_toc, restore
+from pgcutover.edges.pgtools import Script, dump_schema, find_clients, read_script, read_toc, restore
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import ToolError
 from pgcutover.planning.clients import Chosen, Unfit, choose
@@ -39,6 +39,10 @@ class Archive:
 
     def toc(self) -> tuple[TocEntry, ...]:
         return read_toc(self.tools.restore, self.file)
+
+    def script(self, entries: Sequence[TocEntry]) -> Script:
+        """Entries as SQL."""
+        return read_script(self.tools.restore, self.file, entries)
 
     def restore(
         self, entries: Sequence[TocEntry], *, jobs: int = 1, whole: bool = False, by_master: bool = False

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgcutover.edges.heroku_http import UnavailableError
-from pgcutover.errors import PgcutoverError
+from pgcutover.errors import HerokuError, PgcutoverError
 
 # Class 08 is "connection exception", 57P01 to 57P03 are shutdown, crash and start-up.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -23,6 +22,12 @@ NOT_NOW = ("is starting up", "is not yet accepting connections", "is shutting do
 
 
 LOCKED_OUT = "password authentication failed"
+
+
+class UnavailableError(HerokuError):
+    """A failure that may be gone a moment later: reads are tried again, after `wait_s` when Heroku said so."""
+
+    wait_s: float | None = None
 
 
 def away(error: BaseException) -> bool:

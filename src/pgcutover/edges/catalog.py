@@ -5,12 +5,12 @@ It must not write, and must not hold a lock when it returns. The invariant: what
 whatever cannot be moved is listed among the blockers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from psycopg import IsolationLevel, sql
 
@@ -22,6 +22,7 @@ from pgcutover.facts.inventory import (
     Column,
     DatabaseInventory,
     Extension,
+    Finished,
     Grant,
     PartitionKey,
     Setting,
@@ -31,6 +32,7 @@ from pgcutover.facts.inventory import (
 from pgcutover.facts.names import TableName
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 # Sizes and view texts take an ACCESS SHARE lock for a moment; behind a long ALTER TABLE they would wait, and everything
 # else behind us would not, so we can afford this long and no longer.
@@ -80,6 +82,27 @@ def read_inventory(server: Server, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) ->
         return _inventory(connection)
 
 
+def read_inventory_and(server: Server, further: Callable[[Connection], T]) -> tuple[DatabaseInventory, T]:
+    """An inventory, and what something else reads of the same moment. It raises what `read_inventory` does."""
+    with _reading(server, "inventory", LOCK_TIMEOUT_MS) as connection:
+        return _inventory(connection), further(connection)
+
+
+def read_finished(server: Server) -> Finished:
+    """What a copy sets when all rows are there, and nothing else: an inventory of thousands of tables takes seconds."""
+    with _reading(server, "inventory") as connection:
+        owner = connection.execute(
+            "SELECT pg_catalog.pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database "
+            "WHERE datname = pg_catalog.current_database()"
+        ).fetchone()
+        assert owner is not None, "pg_database has a row for the database one is in"
+        return Finished(
+            sequences=_sequences(connection),
+            settings=_settings(connection, owner[0], _roles(connection)),
+            grants=_grants(connection),
+        )
+
+
 @contextmanager
 def _reading(server: Server, purpose: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Iterator[Connection]:
     with server.session(purpose, autocommit=False) as connection:
@@ -97,7 +120,7 @@ def _inventory(connection: Connection) -> DatabaseInventory:
     database = connection.execute(query("inventory_database")).fetchone()
     assert database is not None, "pg_database has a row for the database one is in"
     version, name, owner, encoding, collate, ctype, provider, locale, system, size, connections, limit, path = database
-    roles = tuple(r for (r,) in connection.execute(query("inventory_roles")))
+    roles = _roles(connection)
     return DatabaseInventory(
         version=version,
         database=name,
@@ -120,16 +143,26 @@ def _inventory(connection: Connection) -> DatabaseInventory:
         materialised_views=tuple(
             TableName(schema=s, name=n) for s, n in _rows(connection, "inventory_materialised_views")
         ),
-        settings=tuple(
-            Setting(role=r, database=d, name=n, value=v)
-            for r, d, n, v in connection.execute(query("inventory_settings"), ([owner, *roles],))
-        ),
-        grants=tuple(_grant(row) for row in _rows(connection, "inventory_grants")),
+        settings=_settings(connection, owner, roles),
+        grants=_grants(connection),
         roles=roles,
         search_path=path,
         fingerprint=digest(read_definitions(connection)),
         blockers=read_blockers(connection),
     )
+
+
+def _roles(connection: Connection) -> tuple[str, ...]:
+    return tuple(r for (r,) in connection.execute(query("inventory_roles")))
+
+
+def _settings(connection: Connection, owner: str, roles: Sequence[str]) -> tuple[Setting, ...]:
+    rows = connection.execute(query("inventory_settings"), ([owner, *roles],))
+    return tuple(Setting(role=r, database=d, name=n, value=v) for r, d, n, v in rows)
+
+
+def _grants(connection: Connection) -> tuple[Grant, ...]:
+    return tuple(_grant(row) for row in _rows(connection, "inventory_grants"))
 
 
 def _grant(row: Row) -> Grant:

@@ -7,8 +7,8 @@ the target, which do not ask the record, are ended. It must not know what a run 
 import os
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import psycopg
@@ -157,6 +157,29 @@ class Claim:
             )
 
 
+@contextmanager
+def target_alone(target: Server, *, run_id: str, holder: str) -> Iterator[int]:
+    """Hold a target for a copy that leaves its source untouched; the epoch that was taken.
+
+    Raises:
+        RunnerConflictError: another process holds it.
+        TargetError: a former runner's program is still at work there and cannot be ended.
+    """
+    with target.translated("taking the target"):
+        connection = target.connect("lock")
+        try:
+            if not one_value(connection.execute(LOCK)):
+                raise _conflict(connection, target)
+            ensure_records(connection)
+            records = records_of(connection)
+            epoch = 1 + max((r.epoch for r in records), default=0)
+            _take(connection, run_id=run_id, epoch=epoch, holder=holder)
+            _end_programs(connection, target, quiet_s=QUIET_S if records else 0.0)
+            yield epoch
+        finally:
+            connection.close()
+
+
 def _backend(connection: Connection) -> tuple[int, datetime]:
     row = connection.execute("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").fetchone()
     assert row is not None, "pg_stat_activity has a row for the session that reads it"
@@ -217,6 +240,6 @@ def _conflict(connection: Connection, source: Server) -> RunnerConflictError:
     records = records_of(connection)
     where = f", connected from {session[1] or 'this machine'} since {session[2]}" if session is not None else ""
     return RunnerConflictError(
-        f"source {source.dsn}: {records[0] if records else 'another run'} holds this move{where}",
+        f"{source.side} {source.dsn}: {records[0] if records else 'another run'} holds this move{where}",
         hint="Wait for it or stop it; when its machine is gone, the server lets go of the lock within two minutes.",
     )

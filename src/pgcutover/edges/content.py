@@ -24,6 +24,7 @@ from pgcutover.edges.postgres import Server
 from pgcutover.edges.relations import Before, after, before
 from pgcutover.edges.staleness import stale_told
 from pgcutover.errors import PgcutoverError, SourceError, TargetError
+from pgcutover.facts.inventory import Sequence
 from pgcutover.facts.names import TableName
 from pgcutover.facts.proof import (
     ComparisonUnit,
@@ -56,7 +57,11 @@ class _Rows:
 class ContentProof:
     """A source and a target, compared with `jobs` sessions on each; exports go to `directory`."""
 
-    def __init__(self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4) -> None:
+    def __init__(
+        self, source: Server, target: Server, *, directory: Path = NOWHERE, jobs: int = 4, snapshot: str = ""
+    ) -> None:
+        """`snapshot` is one of the source that somebody holds; without it, rows are compared as they are now."""
+        self._snapshot = snapshot
         self._source = source
         self._target = target
         self._jobs = jobs
@@ -73,12 +78,18 @@ class ContentProof:
         return _units(before(self._source), before(self._target))
 
     def compare(
-        self, *, seen: Collection[str] | None = None, limit: int = 0, jobs: int = 0, tally: Tally | None = None
+        self,
+        *,
+        seen: Collection[str] | None = None,
+        limit: int = 0,
+        jobs: int = 0,
+        tally: Tally | None = None,
+        sequences: tuple[Sequence, ...] | None = None,
     ) -> Proof:
         """Compare everything, now. `seen` are the marks of the differences that the run's canary met; None: none flew.
 
         With `limit`, rows that differ are counted, and so many of each table named. `jobs` 0: as many as ever. `tally`
-        is told how far it is.
+        is told how far it is. `sequences` stand for the source's where that is written to, and they move on.
 
         Raises:
             SourceError, TargetError: a server cannot be reached at all; what it refuses for one table is in the proof.
@@ -88,6 +99,8 @@ class ContentProof:
         servers = (self._source, self._target)
         with ThreadPoolExecutor(2, thread_name_prefix="verify") as pool:
             ours, theirs = pool.map(before, servers)
+            if sequences is not None:
+                ours = replace(ours, inventory=replace(ours.inventory, sequences=sequences))
             # The catalogues keep other parts of the servers busy than the rows do.
             defined = pool.submit(compare_definitions, self._source, self._target, seen=seen)
             rows = self._rows(ours, theirs, limit=limit, jobs=jobs or self._jobs, tally=tally or Tally())
@@ -107,7 +120,7 @@ class ContentProof:
         return self._latest
 
     def _rows(self, ours: Before, theirs: Before, *, limit: int, jobs: int, tally: Tally) -> _Rows:
-        with at_one_moment(self._source) as source, at_one_moment(self._target) as target:
+        with at_one_moment(self._source, self._snapshot) as source, at_one_moment(self._target) as target:
             began = time.monotonic()
             tables = compare_moments(source, target, _units(ours, theirs), jobs=jobs, tally=tally)
             seconds = time.monotonic() - began

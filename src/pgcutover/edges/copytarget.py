@@ -11,13 +11,18 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pgcutover.edges.catalog import read_inventory
+from pgcutover.copying.chunk import ChunkJob
+from pgcutover.edges.catalog import read_finished
+from pgcutover.edges.copybuild import Builders
 from pgcutover.edges.copysource import read_materialised, read_things
+from pgcutover.edges.copystatistics import TAKEN_SINCE, Known
 from pgcutover.edges.pathbound import NOT_FOUND
-from pgcutover.edges.postgres import Connection, Server, query, said
+from pgcutover.edges.postgres import Connection, Server, libpq_parameters, query, said
 from pgcutover.errors import RunnerConflictError, TargetError
-from pgcutover.facts.inventory import DatabaseInventory
+from pgcutover.facts.building import SortMemory
+from pgcutover.facts.inventory import Finished
 from pgcutover.facts.names import TableName
+from pgcutover.planning.chunks import Bounds
 from pgcutover.planning.definitions import Thing
 from pgcutover.planning.largeobjects import Batch, Piece
 from pgcutover.planning.tasks import Mark
@@ -44,6 +49,7 @@ class CopyTarget:
     claim: str
     master: Callable[[], Server] | None = None
     """The same database as the target's master sees it; None where there is none to ask."""
+    sort_memory: SortMemory = SortMemory.AUTO
 
     def prepare(self) -> None:
         """Make the tables of markers; again is harmless."""
@@ -57,8 +63,19 @@ class CopyTarget:
         with self.server.session("version") as session:
             return session.info.server_version
 
-    def inventory(self) -> DatabaseInventory:
-        return read_inventory(self.server)
+    def make_schema(self, name: str) -> None:
+        """A schema that a dump takes for granted."""
+        with self.claimed("schema") as session:
+            session.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+
+    def roles(self) -> frozenset[str]:
+        """Every role of the server."""
+        with self.server.session("roles") as session:
+            return frozenset(name for (name,) in session.execute("SELECT rolname::text FROM pg_catalog.pg_roles"))
+
+    def finished(self) -> Finished:
+        """What rows alone do not bring."""
+        return read_finished(self.server)
 
     def things(self) -> tuple[Thing, ...]:
         with self.server.session("objects") as session:
@@ -111,6 +128,38 @@ class CopyTarget:
                 for chunk, count, size, seconds, storage in rows
             }
 
+    def bounds(self) -> Bounds:
+        """Where tables were cut when this run began to copy them; stored and reused, never thought up anew (T3)."""
+        with self.server.session("markers") as session:
+            rows = session.execute("SELECT name, first_pages FROM pgcutover.cut WHERE run_id = %s", (self.run_id,))
+            return {name: tuple(pages) for name, pages in rows}
+
+    def cut(self, bounds: Bounds) -> None:
+        """Write down where tables are cut, before the first row arrives; what is written already stays."""
+        with self.claimed("markers") as session:
+            for name, pages in bounds.items():
+                session.execute(
+                    "INSERT INTO pgcutover.cut (run_id, name, first_pages) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    (self.run_id, name, list(pages)),
+                )
+
+    @contextmanager
+    def building(self, encoding: str, known: Known = lambda _: (), *, sessions: int) -> Iterator[Builders]:
+        """So many sessions that build, closed when the block ends; what comes from the archive is in this encoding."""
+        builders = Builders(
+            server=self.server,
+            run_id=self.run_id,
+            claim=self.claim,
+            encoding=encoding,
+            known=known,
+            sessions=sessions,
+            sort_memory=self.sort_memory,
+        )
+        try:
+            yield builders
+        finally:
+            builders.close()
+
     def holds_rows(self, table: TableName) -> bool:
         """Whether a table, or any partition of it, holds a row."""
         statement = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.schema, table.name))
@@ -124,6 +173,11 @@ class CopyTarget:
             row = session.execute(query("copy_unlogged")).fetchone()
             return row is not None and bool(row[0])
 
+    def large_objects(self) -> frozenset[int]:
+        """The OIDs of all that are here."""
+        with self.server.session("large objects") as session:
+            return frozenset(oid for (oid,) in session.execute("SELECT oid FROM pg_catalog.pg_largeobject_metadata"))
+
     def forget(self, chunk: str) -> None:
         """Take a chunk's marker away, so that it is copied again. Its table must be empty, or copying will refuse."""
         with self.claimed("markers") as session:
@@ -133,6 +187,12 @@ class CopyTarget:
         """End what workers and pg_restore still do here."""
         with self.server.session("abandon") as session:
             session.execute(query("copy_abandon").format(may_end=query("may_end")))
+
+    def evict(self, job: ChunkJob) -> None:
+        """End what a worker that nobody hears of any more still does for this job: it holds the markers."""
+        purpose = libpq_parameters(job.target, purpose=f"copy {job.name}")["application_name"]
+        with self.server.session("abandon") as session:
+            session.execute(query("copy_evict").format(may_end=query("may_end")), {"application_name": purpose})
 
     def made_by_master(self) -> frozenset[str]:
         """Event triggers and publications that are here, as `Special.remark` words them."""
@@ -195,8 +255,11 @@ class CopyTarget:
                 sql.Identifier(schema, name)
                 for schema, name in session.execute(query("copy_to_analyse"))
             ]
+            # A parent alone: what its children have may come from the source. Before 18 there is no such word, and of
+            # tables that inherit only the one that is named is looked at.
+            only = sql.SQL("ONLY {}" if session.info.server_version >= TAKEN_SINCE else "{}")
             for start in range(0, len(names), ANALYSED_AT_ONCE):
-                part = names[start : start + ANALYSED_AT_ONCE]
+                part = [only.format(name) for name in names[start : start + ANALYSED_AT_ONCE]]
                 session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(part)))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import stamina
 
+from pgcutover.edges.away import UnavailableError
 from pgcutover.errors import ConfigError, HerokuError, RightsError
 from pgcutover.facts.names import Secret
 
@@ -115,12 +116,6 @@ class Transport:
         if answer.is_success:
             return _json_or_error(answer, where)
         raise _error(answer, where)
-
-
-class UnavailableError(HerokuError):
-    """A failure that may be gone a moment later: reads are tried again, after `wait_s` when Heroku said so."""
-
-    wait_s: float | None = None
 
 
 class NoAnswerError(UnavailableError):

@@ -17,7 +17,7 @@ from pgcutover.facts.estate import Addon, Dyno, Release
 class Wire(BaseModel):
     """Other people's JSON: unknown keys are ignored, missing ones are an error."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class Named(Wire):

@@ -83,8 +83,8 @@ class Moment:
 
 
 @contextmanager
-def at_one_moment(server: Server) -> Iterator[Moment]:
-    """Everything that is read in the block is of the moment when it began.
+def at_one_moment(server: Server, snapshot: str = "") -> Iterator[Moment]:
+    """Everything that is read in the block is of the moment when it began, or of a snapshot that somebody holds.
 
     Raises:
         SourceError, TargetError: the server cannot be reached.
@@ -93,7 +93,12 @@ def at_one_moment(server: Server) -> Iterator[Moment]:
         holder = server.connect("snapshot")
     try:
         with server.translated("snapshot"):
-            snapshot, refused = _exported(holder)
+            if snapshot:
+                refused = ""
+                holder.execute(BEGIN)
+                holder.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+            else:
+                snapshot, refused = _exported(holder)
             _pin_again(holder, server)
         yield Moment(server, holder, snapshot, refused)
     finally:

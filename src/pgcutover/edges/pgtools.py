@@ -10,7 +10,10 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
@@ -20,6 +23,7 @@ from pgcutover.errors import ToolError
 from pgcutover.facts.names import MASK, Dsn
 from pgcutover.planning.clients import Chosen, Client
 from pgcutover.planning.definitions import Section, TocEntry
+from pgcutover.planning.statements import entry_texts, settings_in_force
 
 PROGRAMS = ("pg_dump", "pg_restore")
 # Where packages put the programs of one major version, beside PATH: Debian, Red Hat, Homebrew.
@@ -49,6 +53,8 @@ NEEDED = (
     "SSL_CERT_DIR",
 )
 TAIL_LINES = 12
+PLAIN = ("--no-owner", "--no-acl", "--no-tablespaces")
+CLIENT_ENCODING = re.compile(r"^SET client_encoding = '([^']+)';$", re.MULTILINE)
 
 # libpq's parameters by their environment variable. https://www.postgresql.org/docs/current/libpq-envars.html
 VARIABLES: Mapping[str, str] = {
@@ -79,6 +85,8 @@ LONG_KINDS = (
     "TEXT SEARCH PARSER|TEXT SEARCH TEMPLATE|USER MAPPING"
 )
 ENTRY = re.compile(rf"(\d+); (\d+) (\d+) ({LONG_KINDS}|\S+) (.*)")
+# https://github.com/postgres/postgres/blob/REL_18_STABLE/src/bin/pg_dump/pg_backup_archiver.c (PrintTOCSummary)
+NEEDS = ";\tdepends on:"
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 
 # Said on every dump of definitions whose foreign keys form a circle; it concerns dumps of rows only.
@@ -163,14 +171,35 @@ def dump_schema(
 
 def read_toc(client: Client, archive: Path) -> tuple[TocEntry, ...]:
     """The entries of pre-data, then those of post-data, in the archive's order."""
+    found = archive.stat()
+    return _read_toc(client, archive, (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@lru_cache(maxsize=4)
+def _read_toc(client: Client, archive: Path, _file: tuple[int, int, int]) -> tuple[TocEntry, ...]:
+    """The list is wanted again and again, and takes a process for each section."""
     sections: tuple[Section, ...] = ("pre-data", "post-data")
-    return tuple(entry for section in sections for entry in _section(client, archive, section))
+    needs = _needs(client, archive)
+    return tuple(entry for section in sections for entry in _section(client, archive, section, needs))
 
 
-def _section(client: Client, archive: Path, section: Section) -> list[TocEntry]:
+def _needs(client: Client, archive: Path) -> Mapping[int, tuple[int, ...]]:
+    """What each entry needs, by dump id. Apart from the list, because a verbose one is of all sections."""
+    found: dict[int, tuple[int, ...]] = {}
+    dump_id = 0
+    for line in _output(client, ["--list", "--verbose", str(archive)]).split("\n"):
+        if line.startswith(NEEDS):
+            found[dump_id] = tuple(map(int, line.removeprefix(NEEDS).split()))
+        elif (match := ENTRY.fullmatch(line)) is not None:
+            dump_id = int(match[1])
+    return found
+
+
+def _section(client: Client, archive: Path, section: Section, needs: Mapping[int, tuple[int, ...]]) -> list[TocEntry]:
     text = _output(client, ["--list", f"--section={section}", str(archive)])
     entries = []
-    for line in text.splitlines():
+    # Not splitlines: names may hold what Unicode calls a line's end.
+    for line in text.split("\n"):
         if not line or line.startswith(";"):
             continue
         match = ENTRY.fullmatch(line)
@@ -185,6 +214,7 @@ def _section(client: Client, archive: Path, section: Section) -> list[TocEntry]:
                 kind=match[4],
                 label=match[5],
                 line=line,
+                needs=needs.get(int(match[1]), ()),
             )
         )
     return entries
@@ -208,19 +238,51 @@ def restore(
     """
     if not entries:
         return ()
-    with tempfile.TemporaryDirectory(prefix="pgcutover-") as directory:
-        wanted = Path(directory) / "entries"
-        wanted.write_text("".join(f"{e.line}\n" for e in entries), "utf-8", errors="surrogateescape")
+    with _listed(entries) as wanted:
         options = [
             f"--use-list={wanted}",
             "--exit-on-error",
-            "--no-owner",
-            "--no-acl",
-            "--no-tablespaces",
+            *PLAIN,
             "--single-transaction" if whole else f"--jobs={jobs}",
             str(archive),
         ]
         return _run(client, options, dsn=dsn, server_version=server_version, purpose="restore", settings=settings or {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """Entries of an archive as SQL, by dump id. Bytes that are not UTF-8 stand in the texts as lone surrogates;
+    `encoding` is what the server is to take them for. `settings` are the SETs in force for each entry."""
+
+    encoding: str
+    texts: Mapping[int, str]
+    settings: Mapping[int, str]
+
+
+def read_script(client: Client, archive: Path, entries: Sequence[TocEntry]) -> Script:
+    """What pg_restore would run for these entries, without owners, privileges and tablespaces.
+
+    Raises:
+        ToolError: the script's entries are not those that were asked for.
+    """
+    if not entries:
+        return Script(encoding="UTF8", texts={}, settings={})
+    with _listed(entries) as wanted:
+        text = _output(client, ["--verbose", f"--use-list={wanted}", *PLAIN, "--file=-", str(archive)])
+    texts = entry_texts(text)
+    encoding = CLIENT_ENCODING.search(text)
+    if encoding is None or texts.keys() != {entry.dump_id for entry in entries}:
+        raise ToolError(f"{client.path} wrote a script that pgcutover does not understand")
+    return Script(encoding=encoding[1], texts=texts, settings=settings_in_force(text))
+
+
+@contextmanager
+def _listed(entries: Sequence[TocEntry]) -> Iterator[Path]:
+    """The file that --use-list takes."""
+    with tempfile.TemporaryDirectory(prefix="pgcutover-") as directory:
+        wanted = Path(directory) / "entries"
+        wanted.write_text("".join(f"{e.line}\n" for e in entries), "utf-8", errors="surrogateescape")
+        yield wanted
 
 
 def canary(
@@ -266,18 +328,13 @@ def _output(client: Client, options: Sequence[str]) -> str:
 
 def _started(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            # Names come in the database's encoding; what is not UTF-8 must survive into the list file.
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=False,
-        )
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as cause:
         raise ToolError(f"{command[0]} cannot be run: {cause.strerror}", hint="Install it again.") from cause
+    # Decoded here, not by `run`, which would make every line break a plain one, inside literals, too. Names come in the
+    # database's encoding, and what is not UTF-8 must survive into the list file.
+    said = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(command, done.returncode, *said)
 
 
 def _failure(client: Client, where: str, lines: Sequence[str], code: int) -> ToolError:
@@ -300,6 +357,8 @@ def _connection(
         # T2: an index that was acknowledged, and then gone after a crash, would be missed by nobody.
         "synchronous_commit": "on",
         **looked_for(server_version),
+        # An archive remembers its session's value; off, a backslash in a literal is printed twice.
+        "standard_conforming_strings": "on",
     }
     given = parameters.pop("options", "")
     environment["PGOPTIONS"] = " ".join(

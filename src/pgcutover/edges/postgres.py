@@ -9,7 +9,9 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
+from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 import psycopg
@@ -83,6 +85,7 @@ def timeouts_off(server_version: int) -> Mapping[str, str]:
     return {name: "0" for name, since in TIMEOUTS.items() if server_version >= since}
 
 
+@cache
 def query(name: str) -> sql.SQL:
     """The statement in `edges/sql/<name>.sql`."""
     text = files("pgcutover.edges").joinpath("sql", f"{name}.sql").read_text("utf-8")
@@ -179,25 +182,73 @@ def _hint(cause: psycopg.Error, side: Side) -> str:
     return ""
 
 
+class Idle:
+    """Sessions that nobody uses at the moment, for whoever asks one server many small questions: a new session costs
+    the server more than most of them. Any thread may take and give."""
+
+    def __init__(self) -> None:
+        self._sessions: SimpleQueue[Connection] = SimpleQueue()
+
+    def take(self, purpose: str, settings: Mapping[str, str]) -> Connection | None:
+        """One that is as good as new; None when there is none."""
+        while True:
+            try:
+                session = self._sessions.get_nowait()
+            except Empty:
+                return None
+            try:
+                session.execute("DISCARD ALL")
+                pin(session, {**settings, "application_name": purpose})
+            except psycopg.Error:
+                # It was ended while nobody looked, which says nothing about the next one.
+                session.close()
+            else:
+                return session
+
+    def give(self, session: Connection) -> None:
+        """Back. What was not committed is gone, as if it had been closed."""
+        try:
+            session.rollback()
+            session.autocommit, session.read_only, session.isolation_level = True, None, None
+        except psycopg.Error:
+            session.close()
+        else:
+            self._sessions.put(session)
+
+    def close(self) -> None:
+        while True:
+            try:
+                self._sessions.get_nowait().close()
+            except Empty:
+                return
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One database on one server, as one side of a move sees it."""
+    """One database on one server, as one side of a move sees it. With `idle`, sessions are used again."""
 
     dsn: Dsn
     side: Side
     settings: Mapping[str, str] = field(default_factory=dict)
+    idle: Idle | None = None
 
     @contextmanager
     def session(self, purpose: str, *, autocommit: bool = True) -> Iterator[Connection]:
         """A connection with everything pinned; errors of the driver inside the block become ours."""
         with self.translated(purpose):
-            connection = self.connect(purpose, autocommit=autocommit)
+            connection = self._used_before(purpose) or self.connect(purpose)
+            connection.autocommit = autocommit
             try:
                 yield connection
-            finally:
+            except BaseException:
                 connection.close()
+                raise
+            if self.idle is None:
+                connection.close()
+            else:
+                self.idle.give(connection)
 
-    def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
+    def connect(self, purpose: str) -> Connection:
         """Open and pin; the caller closes it. Raises psycopg's errors: use within `translated`."""
         connection = psycopg.connect(
             make_conninfo("", **libpq_parameters(self.dsn, purpose=purpose)),
@@ -205,8 +256,12 @@ class Server:
             prepare_threshold=None,
         )
         pin(connection, self.settings)
-        connection.autocommit = autocommit
         return connection
+
+    def _used_before(self, purpose: str) -> Connection | None:
+        if self.idle is None:
+            return None
+        return self.idle.take(libpq_parameters(self.dsn, purpose=purpose)["application_name"], self.settings)
 
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:

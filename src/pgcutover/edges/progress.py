@@ -4,12 +4,13 @@ Reads only, in a session of its own, so any thread may ask at any time and no wo
 counts as done only by its marker.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.facts.names import TableName
-from pgcutover.planning.tasks import Chunk
+from pgcutover.planning.chunks import Chunk
 
 COPY_VIEW_SINCE = 140000
 """https://www.postgresql.org/docs/14/progress-reporting.html"""
@@ -55,32 +56,44 @@ def read_progress(server: Server, run_id: str, chunks: Iterable[Chunk]) -> CopyP
             Build(table=TableName(schema=s, name=n), phase=phase, share=share)
             for s, n, phase, share in session.execute(query("copy_index_progress"))
         )
-    rows_done = sum(rows for rows, _ in marks.values())
-    sent_bytes = sum(size for _, size in marks.values())
+    rows_done = sum(rows for rows, _ in marks.values()) + sum(rows for _, rows in arriving.values())
+    sent_bytes = sum(size for _, size in marks.values()) + sum(size for size, _ in arriving.values())
     bytes_done, running = 0, []
+    coming: dict[TableName, list[Chunk]] = defaultdict(list)
     for chunk in planned:
         if chunk.name in marks:
             bytes_done += chunk.data_bytes
         elif chunk.table in arriving:
-            size, rows = arriving[chunk.table]
-            rows_done += rows
-            sent_bytes += size
-            bytes_done += int(chunk.data_bytes * min(NEARLY, rows / max(chunk.rows_estimate, rows, 1)))
-            running.append(chunk.table)
+            coming[chunk.table].append(chunk)
+    for table, parts in coming.items():
+        # The server tells of a table, whichever parts of it are arriving.
+        rows, expected = arriving[table][1], sum(chunk.rows_estimate for chunk in parts)
+        bytes_done += int(sum(chunk.data_bytes for chunk in parts) * min(NEARLY, rows / max(expected, rows, 1)))
+        running.append(table)
     return CopyProgress(
         bytes_done=bytes_done,
         bytes_total=sum(chunk.data_bytes for chunk in planned),
         sent_bytes=sent_bytes,
         rows_done=rows_done,
-        tables_done=sum(len(chunk.holders) for chunk in planned if chunk.name in marks),
-        tables_total=sum(len(chunk.holders) for chunk in planned),
+        tables_done=sum(len(holders) for holders in _whole(planned, marks)),
+        tables_total=sum(len(chunk.holders) for chunk in planned if chunk.first),
         running=tuple(running),
         builds=builds,
     )
+
+
+def _whole(planned: Iterable[Chunk], marks: Collection[str]) -> Iterator[tuple[TableName, ...]]:
+    """The tables of which every part arrived, chunk by chunk."""
+    lacking = {chunk.table for chunk in planned if chunk.name not in marks}
+    return (chunk.holders for chunk in planned if chunk.first and chunk.table not in lacking)
 
 
 def _arriving(session: Connection) -> dict[TableName, tuple[int, int]]:
     if session.info.server_version < COPY_VIEW_SINCE:
         return {}
     rows = session.execute(query("copy_progress"))
-    return {TableName(schema=schema, name=name): (size, count) for schema, name, size, count in rows}
+    found: dict[TableName, tuple[int, int]] = {}
+    for schema, name, size, count in rows:
+        before = found.get(TableName(schema=schema, name=name), (0, 0))
+        found[TableName(schema=schema, name=name)] = (before[0] + size, before[1] + count)
+    return found

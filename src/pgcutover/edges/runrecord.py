@@ -45,15 +45,18 @@ def read_records(server: Server) -> tuple[RunRecord, ...]:
         return records_of(connection)
 
 
-def drop_records(server: Server, *, even_fenced: bool = False) -> None:
-    """Remove all that is pgcutover's own from a database. Idempotent.
+def drop_records(server: Server, *, even_fenced: bool = False, claim: str = "") -> None:
+    """Remove all that is pgcutover's own from a database. Idempotent. Given `claim`, only while the run is ours.
 
     Raises:
+        RunnerConflictError: it is not.
         FenceError: a fence stands there and only its record says how to lower it; `even_fenced` removes that, too.
     """
     with server.session("record", autocommit=False) as connection:
         connection.read_only = False
         connection.execute(f"SET LOCAL lock_timeout = {DROP_WAIT_MS}")
+        if claim:
+            _hold_claim(connection, claim)
         if not even_fenced and _fenced(connection):
             raise FenceError(
                 f"{server.side} {server.dsn} is fenced; its record is not removed before it is lowered",

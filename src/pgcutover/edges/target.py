@@ -239,17 +239,7 @@ class TargetAdmin:
 
     def _furnish(self, session: Connection, spec: DatabaseSpec) -> None:
         """Schemas, extensions, search path and rights on schema public; all may stand already."""
-        needs = {name: _needs(session, name) for name, _ in spec.extensions}
-        insisted = {schema for schema, _ in needs.values() if schema}
-        for schema in spec.schemas:
-            if schema not in insisted:
-                make = sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}")
-                session.execute(make.format(sql.Identifier(schema), sql.Identifier(spec.owner)))
-        wanted = dict(spec.extensions)
-        for name in _ordered(needs):
-            schema, _ = needs[name]
-            where = sql.SQL("") if schema else sql.SQL(" SCHEMA {}").format(sql.Identifier(wanted[name]))
-            session.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name)) + where)
+        make_extensions(session, dict(spec.extensions), schemas=spec.schemas, owner=spec.owner)
         _let_use_wrappers(session, spec.owner)
         change = "GRANT CREATE ON SCHEMA public TO PUBLIC" if spec.public_create else _CLOSE_PUBLIC
         session.execute(change)
@@ -258,6 +248,24 @@ class TargetAdmin:
             session.execute("SELECT pg_catalog.set_config('search_path', %s, false)", (spec.search_path,))
             keep = sql.SQL("ALTER DATABASE {} SET search_path FROM CURRENT")
             session.execute(keep.format(sql.Identifier(spec.name)))
+
+
+def make_extensions(session: Connection, extensions: Mapping[str, str], *, schemas: Sequence[str], owner: str) -> None:
+    """Schemas, then extensions, each in the schema it is to have; all may stand already.
+
+    Raises:
+        TargetError: the server does not offer one of them.
+    """
+    needs = {name: _needs(session, name) for name in extensions}
+    insisted = {schema for schema, _ in needs.values() if schema}
+    for schema in schemas:
+        if schema not in insisted:
+            make = sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}")
+            session.execute(make.format(sql.Identifier(schema), sql.Identifier(owner)))
+    for name in _ordered(needs):
+        schema, _ = needs[name]
+        where = sql.SQL("") if schema else sql.SQL(" SCHEMA {}").format(sql.Identifier(extensions[name]))
+        session.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name)) + where)
 
 
 def _let_use_wrappers(session: Connection, owner: str) -> None:

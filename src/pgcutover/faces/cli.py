@@ -9,25 +9,26 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking
-from pgcutover.app.cutover import BREAK_GLASS, Cutover, OnFailure
-from pgcutover.app.first import write_config
-from pgcutover.app.people import Confirmation, Question
+from pgcutover.app.people import Confirmation, OnFailure, Question
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import ConfigError, InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_lab, cli_verify, documents, live, render, report
+from pgcutover.faces import cli_copy, cli_lab, cli_tune, cli_verify, documents, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
+from pgcutover.facts.building import SortMemory
 from pgcutover.facts.names import MASK
+
+if TYPE_CHECKING:
+    from pgcutover.app.cutover import Cutover
 
 GO_ON = "Run the same command again to go on, or pgcutover status to see where a move stands."
 
@@ -73,14 +74,10 @@ def everywhere(
     """Move a production PostgreSQL database, and the applications on it, from Heroku Postgres to Amazon RDS."""
 
 
-class Failure(StrEnum):
-    """What to do when a step fails before the lift."""
+def _cutover(config: Path, environment: str | None, *, json: bool = False, accept_certificate: str = "") -> "Cutover":
+    # Loaded here: with its vendors' libraries it takes longer than all the rest, and two databases need none of it.
+    from pgcutover.app.cutover import Cutover
 
-    RETURN = "return"
-    STOP = "stop"
-
-
-def _cutover(config: Path, environment: str | None, *, json: bool = False, accept_certificate: str = "") -> Cutover:
     read = read_config(config.absolute(), environment, Surroundings.read())
     accepted = _fingerprint(accept_certificate) if accept_certificate else ""
     return Cutover(read, live.listener(err, json=json), accept_certificate=accepted)
@@ -97,6 +94,8 @@ def init(
     json: Json = False,
 ) -> None:
     """Look at APP and write pgcutover.toml with every app on its database."""
+    from pgcutover.app.first import write_config
+
     written = write_config(
         config.absolute(),
         app,
@@ -162,8 +161,8 @@ def migrate(
     yes: Yes = False,
     code: Annotated[str, typer.Option(help="A colleague's NAME:CODE, for production plans.", metavar="NAME:CODE")] = "",
     on_failure: Annotated[
-        Failure, typer.Option(help="return: go back by itself; stop: stay closed and wait for you.")
-    ] = Failure.RETURN,
+        OnFailure, typer.Option(help="return: go back by itself; stop: stay closed and wait for you.")
+    ] = OnFailure.RETURN,
     accept_release: Annotated[
         list[str] | None, typer.Option(help="Let a release that we did not make stand.", metavar="APP:VERSION")
     ] = None,
@@ -181,7 +180,7 @@ def migrate(
             plan_file,
             ask=_asker(yes=yes, code=code),
             break_glass=documents.break_glass,
-            on_failure=OnFailure(on_failure.value),
+            on_failure=on_failure,
             accepted=tuple(_app_and_version(text) for text in accept_release or ()),
             unverified=tuple(cli_verify.table_and_reason(text) for text in accept_unverified or ()),
         )
@@ -217,6 +216,76 @@ def verify(
 
 
 @cli.command()
+def copy(
+    context: typer.Context,
+    source: cli_verify.Source = None,
+    target: cli_verify.Target = None,
+    jobs: cli_copy.Jobs = None,
+    cluster: cli_copy.Cluster = None,
+    cluster_ca: cli_copy.ClusterCa = None,
+    cluster_cert: cli_copy.ClusterCert = None,
+    cluster_key: cli_copy.ClusterKey = None,
+    verify: cli_copy.Verify = False,
+    sort_memory: cli_copy.Sorts = SortMemory.AUTO,
+    pg_bin: cli_copy.PgBin = None,
+    state: cli_copy.State = cli_copy.STATE,
+    json: Json = False,
+) -> None:
+    """Copy one database into an empty one. The source is only read; the same command goes on after any stop."""
+    place = cli_copy.cluster_place(cluster, ca=cluster_ca, cert=cluster_cert, key=cluster_key)
+    done = cli_copy.copied(
+        context,
+        source,
+        target,
+        jobs=jobs,
+        cluster=place,
+        verify=verify,
+        state=state,
+        pg_bin=pg_bin or (),
+        sort_memory=sort_memory,
+        err=err,
+        json=json,
+    )
+    emit(out, done, render.copied(done), json=json)
+    if done.comparison is not None:
+        raise typer.Exit(done.comparison.exit_code)
+
+
+@cli.command()
+def tune(
+    context: typer.Context,
+    source: cli_verify.Source = None,
+    target: cli_verify.Target = None,
+    jobs: cli_tune.Jobs = "",
+    repeats: cli_tune.Repeats = 3,
+    part: cli_tune.PartSize = cli_tune.PART,
+    write: cli_tune.Write = False,
+    file: cli_tune.PlanFile = None,
+    pg_bin: cli_copy.PgBin = None,
+    state: cli_copy.State = cli_copy.STATE,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    json: Json = False,
+) -> None:
+    """Try settings of a copy on your own data, and say which is fastest. Both databases are only read."""
+    plan = cli_tune.stored_plan(context, write=write, file=file, config=config, environment=env)
+    done = cli_tune.tuned(
+        context,
+        source,
+        target,
+        jobs=jobs,
+        repeats=repeats,
+        part=part,
+        plan=plan,
+        pg_bin=pg_bin or (),
+        state=state,
+        err=err,
+        json=json,
+    )
+    emit(out, done, render.tuned(done), json=json)
+
+
+@cli.command()
 def status(
     config: Config = DEFAULT,
     env: Environment = None,
@@ -230,6 +299,8 @@ def status(
     if export and import_:
         raise UsageError("give --export or --import, not both")
     if import_:
+        from pgcutover.app.cutover import BREAK_GLASS
+
         for path in unpack_beside(import_, config.absolute(), BREAK_GLASS):
             err.print(f"wrote {path}")
     with _cutover(config, env, json=json) as cutover:

@@ -1,11 +1,11 @@
 """`pgcutover lab …` and `pgcutover demo`."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
-from pgcutover.app import lab as use_cases
 from pgcutover.faces import documents, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
@@ -21,10 +21,17 @@ Seed = Annotated[int, typer.Option("--seed", help="Makes data and delays repeata
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
+def _use_cases() -> ModuleType:
+    """Loaded when it is wanted: a copy or a comparison of two databases is to start without it."""
+    from pgcutover.app import lab
+
+    return lab
+
+
 @lab.command()
 def up(dir_: Directory, size: Size = "small", speed: Speed = 1.0, seed: Seed = 1) -> None:
     """Start a lab and print the environment to eval."""
-    world = use_cases.world()
+    world = _use_cases().world()
     world.up(dir_.absolute(), size=size, speed=speed, seed=seed)
     for key, value in world.environment(dir_.absolute()).items():
         out.print(f"export {key}='{value}'", soft_wrap=True, markup=False)
@@ -33,20 +40,20 @@ def up(dir_: Directory, size: Size = "small", speed: Speed = 1.0, seed: Seed = 1
 @lab.command()
 def down(dir_: Directory) -> None:
     """Stop a lab: no process and no port is left."""
-    use_cases.world().down(dir_.absolute())
+    _use_cases().world().down(dir_.absolute())
 
 
 @lab.command()
 def status(dir_: Directory, json: Json = False) -> None:
     """What of a lab is running."""
-    state = use_cases.world().status(dir_.absolute())
+    state = _use_cases().world().status(dir_.absolute())
     emit(out, state, render.lab_status(state), json=json)
 
 
 @lab.command()
 def check(dir_: Directory, json: Json = False) -> None:
     """The ledger's verdict: acknowledged writes that are lost or doubled, outages, where each app is."""
-    verdict = use_cases.world().check(dir_.absolute())
+    verdict = _use_cases().world().check(dir_.absolute())
     emit(out, verdict, render.ledger(verdict), json=json)
 
 
@@ -57,7 +64,7 @@ def demo(
     back: Annotated[bool, typer.Option("--back/--no-back", help="Also show the way back.")] = True,
 ) -> None:
     """Move a live application in a lab, prove that nothing was lost, and go back."""
-    result = use_cases.demo(
+    result = _use_cases().demo(
         dir_.absolute(),
         size=size,
         speed=speed,

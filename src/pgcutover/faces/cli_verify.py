@@ -94,7 +94,7 @@ def compared(
             )
     named = {name: _endpoint(name, text) for name, text in (("source", source), ("target", target))}
     for name, dsn in named.items():
-        _warn(context, name, dsn, err)
+        warn(context, name, dsn, err)
     with watched(looking.tally, err, json=json):
         return compare_databases(named["source"], named["target"], looking)
 
@@ -118,6 +118,6 @@ def _given(context: typer.Context, name: str) -> bool:
     return origin is not None and origin.name == "COMMANDLINE"
 
 
-def _warn(context: typer.Context, name: str, dsn: Dsn, err: Console) -> None:
+def warn(context: typer.Context, name: str, dsn: Dsn, err: Console) -> None:
     if dsn.password and _given(context, name):
         err.print(f"warning: {TELL_ALL.format(name.upper())}", markup=False)

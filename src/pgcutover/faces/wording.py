@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pgcutover.faces.figures import count, counted, duration, listed, money, rate, server_version, size
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
+from pgcutover.facts.building import SortMemory
 from pgcutover.planning.plan import AppPlan, Phase, Plan
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.state import StepState
@@ -54,7 +55,8 @@ def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str
         yield "Keeps", f"{kept.app}: {kept.addon} stays attached as {kept.name}"
     clients = decisions.clients
     yield "Tools", f"pg_dump {_program(clients.dump_version)}, pg_restore {_program(clients.restore_version)}"
-    yield "Copy", f"{counted(decisions.jobs, 'job')} at a time"
+    sorts = "" if decisions.sort_memory is SortMemory.AUTO else "; sorts take the memory that the server is set to"
+    yield "Copy", f"{counted(decisions.jobs, 'job')} at a time{sorts}"
 
 
 def _program(version: str) -> str:

@@ -136,6 +136,15 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What of a database rows alone do not bring; each as in an inventory."""
+
+    sequences: tuple[Sequence, ...]
+    settings: tuple[Setting, ...]
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseInventory:
     """One database at one moment. Objects of extensions, `_heroku` and pgcutover itself are not in it."""
 

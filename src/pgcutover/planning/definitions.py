@@ -38,7 +38,8 @@ class TocEntry:
 
     `class_oid` and `oid` are the object's place in the source's catalogue (0, 0 where it has none of its own); `label`
     is schema, name and owner as pg_restore prints them, with single spaces between, so names that hold spaces can be
-    compared but not split off; `line` is what goes into pg_restore's list file.
+    compared but not split off; `line` is what goes into pg_restore's list file; `needs` are dump ids of entries that
+    must be made before.
     """
 
     dump_id: int
@@ -48,6 +49,7 @@ class TocEntry:
     kind: str
     label: str
     line: str
+    needs: tuple[int, ...] = ()
 
     def names(self, schema: str, name: str) -> bool:
         """Whether it stands for the object of that schema and name ('-' for objects outside schemas)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgcutover.facts.inventory import Column
+from pgcutover.facts.names import TableName
 
 CATALOG = "pg_catalog"
 
@@ -41,6 +42,8 @@ def copy_format(columns: Iterable[Column], *, source_version: int, target_versio
         if column.generated:
             continue
         schema, name = column.base_type
+        if _is_enum(column):
+            continue
         if schema != CATALOG or column.base_kind != "b":
             return Format(binary=False, reason=f"column {column.name} is of type {column.type_sql}, not built in")
         if name == "interval" and downward:
@@ -51,6 +54,14 @@ def copy_format(columns: Iterable[Column], *, source_version: int, target_versio
         if name not in SAME_BINARY and name != "interval":
             return Format(binary=False, reason=f"type {name} of column {column.name} differs between databases")
     return Format(binary=True)
+
+
+def _is_enum(column: Column) -> bool:
+    """An enum itself: its bytes are the label. Those of an array of them begin with the type's OID, which is another
+    on another server. https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/adt/enum.c
+    """
+    schema, name = column.base_type
+    return column.base_kind == "e" and column.type_sql == TableName(schema=schema, name=name).spelt
 
 
 def extreme_columns(columns: Iterable[Column], *, source_version: int, target_version: int) -> tuple[str, ...]:

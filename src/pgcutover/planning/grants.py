@@ -5,7 +5,7 @@ an owner is never given less than PostgreSQL gives it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pgcutover.facts.inventory import Grant
@@ -73,6 +73,29 @@ def held(grants: Iterable[Grant]) -> dict[Guarded, Held]:
         if grant.privilege and grant.grantee not in ("", grant.owner):
             others.add((grant.grantee, grant.privilege, grant.grantable))
     return {guarded: frozenset(others) for guarded, others in found.items()}
+
+
+def given(
+    grants: Iterable[Grant], *, roles: Collection[str], owners: Collection[str]
+) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
+    """Privileges that a target with these roles can hold, and in sentences those that it cannot.
+
+    An object all of whose privileges go stays listed, with none: what nobody but its owner may use must not be open to
+    everybody for it. `owners` are the source's names of the role that will own everything.
+    """
+    kept: list[Grant] = []
+    left: list[str] = []
+    for grant in grants:
+        known = grant.grantee in (*roles, *owners, PUBLIC, "")
+        if grant.kind == "default" and grant.owner not in owners:
+            left.append(f"default privileges of {grant.owner} for {grant.grantee} on {grant.object_sql}")
+        elif known:
+            kept.append(grant)
+        else:
+            left.append(f"{grant.privilege or 'no privilege'} of {grant.grantee} on {grant.kind} {grant.object_sql}")
+            if not grant.column:
+                kept.append(replace(grant, grantee="", privilege="", grantable=False))
+    return tuple(kept), tuple(dict.fromkeys(left))
 
 
 def astray(wanted: Mapping[Guarded, Held], there: Mapping[Guarded, Held]) -> tuple[Guarded, ...]:

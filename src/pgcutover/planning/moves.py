@@ -18,7 +18,7 @@ https://github.com/heroku/platform-api/blob/master/schema.json (config-var)"""
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class VariableMove(_Value):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pgcutover.facts.building import SortMemory
 from pgcutover.planning.moves import AppMoves, KeptAttachment
 from pgcutover.planning.target import TargetPlan
 
@@ -20,7 +21,7 @@ Phase = Literal["prepare", "fence", "copy", "switch", "after"]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class AppPlan(_Value):
@@ -93,6 +94,7 @@ class Decisions(_Value):
     app_sslmode: str
     clients: ClientPlan
     jobs: int
+    sort_memory: SortMemory = SortMemory.AUTO
 
 
 class Plan(_Value):
@@ -115,7 +117,7 @@ class Plan(_Value):
 # Sizes and prices drift while nothing is decided anew.
 _DRIFTS = {"database_bytes", "data_bytes", "index_bytes", "tables", "rows_estimate", "price_usd_per_month"}
 # These follow from the machine that runs the plan (cores, paths, programs), which may be another one than planned it.
-_OF_THE_MACHINE = {"jobs", "clients"}
+_OF_THE_MACHINE = {"jobs", "sort_memory", "clients"}
 _OF_THE_MACHINE_IN_TARGET = {"load_parameters", "ca_bundle", "storage_gb"}
 
 
@@ -139,6 +141,12 @@ def held_to(decisions: Decisions, certificate: str) -> Decisions:
     if not certificate:
         return decisions
     return decisions.model_copy(update={"source": decisions.source.model_copy(update={"certificate": certificate})})
+
+
+def tuned(plan: Plan, *, jobs: int, sort_memory: SortMemory) -> Plan:
+    """The same plan with what is no decision, but the best for these machines."""
+    decisions = plan.decisions.model_copy(update={"jobs": jobs, "sort_memory": sort_memory})
+    return plan.model_copy(update={"decisions": decisions})
 
 
 def differences(old: Decisions, new: Decisions) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ https://help.heroku.com/ZOFBHJCJ/heroku-postgres-extension-schema-restrictions""
 class TargetPlan(BaseModel):
     """Everything decided about the new database. Pairs are tuples, in a fixed order, for the digest's sake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     region: str
     existing: bool

@@ -1,249 +1,364 @@
-"""What must be copied in one piece, and in which order copying and building may go: chunks and one task graph.
+"""In which order copying and building may go: one graph for the whole database, weighed.
 
-Pure. Invariants: every table that holds rows is in exactly one chunk; every entry of the archive's post-data is in
-exactly one task; the graph has no cycle. A table's indexes wait only for that table's rows, foreign keys for
-everything.
+Pure. Invariants: every chunk and every entry of the archive's post-data is in exactly one task; the graph has no cycle;
+two tasks that would wait for each other's locks never run at once. A table's indexes wait only for that table's rows,
+a foreign key only for the two tables that it joins.
 """
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 
-from pgcutover.errors import RefusedError
-from pgcutover.facts.inventory import Column, DatabaseInventory, PartitionKey, Table
+from pgcutover.facts.building import ForeignKey, Index
+from pgcutover.facts.inventory import DatabaseInventory, Table
 from pgcutover.facts.names import TableName
+from pgcutover.planning.chunks import SMALL_BYTES, Chunk, root_of
 from pgcutover.planning.definitions import TocEntry
-from pgcutover.planning.formats import CATALOG, copy_format, extreme_columns, holds_object_names
+from pgcutover.planning.statements import first_statement, not_valid
 
-# Built-in types that compare, and hash, alike on every server: where their rows belong cannot differ.
-_STEADY = (
-    "bit bool bytea char cidr date float4 float8 inet int2 int4 int8 interval macaddr macaddr8 money numeric oid "
-    "pg_lsn time timestamp timestamptz timetz uuid varbit xid8"
-)
-STEADY_KEYS = frozenset(_STEADY.split())
-TEXT_KEYS = frozenset({"text", "varchar", "bpchar", "name"})
-BYTE_ORDER = frozenset({"C", "POSIX", "ucs_basic"})
-DEFAULT_COLLATION = "default"
+MOST_IN_BATCH = 100
+"""Tables: each takes a handful of the server's lock slots until the batch's transaction ends."""
+BATCHES = 16
+"""At least so many where there are small tables enough, so that no session has them all."""
+VALIDATED_FROM_BYTES = 8 * 2**20
+"""A foreign key of a table as large as this is checked apart from being made, so that nothing waits for its locks."""
+ASKED_FROM_BYTES = 2**20
+"""What a smaller table holds is read whole, and sooner than the source has told what it knows of it."""
+INDEX_WEIGHT = 2.0
+KEY_WEIGHT = 0.5
+ANALYZE_WEIGHT = 0.02
 
 
 class TaskKind(StrEnum):
     COPY = "copy"
+    LOOK = "look"
+    """At the source, once more, when the last row was read."""
     BUILD = "build"
-    ATTACH = "attach"
-    FOREIGN_KEYS = "foreign keys"
     REST = "rest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Rows that are copied in one transaction.
+class Work:
+    """One thing to do in the target, `sql` or ANALYZE of some tables.
 
-    `table` is what is read and written; with `tree` it is the root of a partition tree, read and written whole, so that
-    the target decides where each row belongs. `holders` are the tables whose rows these are. `columns` are all but the
-    generated ones; () means a table without any; in `extremes` are those whose extreme intervals the target would read
-    as infinite (T6). `storage` is a digest of the holders' relfilenodes: it changes when
-    one of them is truncated or rewritten (T7).
+    `makes` is the class and OID, on the source, of what is there when it is done; None where doing it again changes
+    nothing. `entry` is the dump id that it stands for; a further part of one has none. `archived` when `sql` comes from
+    the archive, in its encoding: its bytes are then to be sent as they are.
     """
 
-    name: str
-    table: TableName
-    tree: bool
-    holders: tuple[TableName, ...]
-    columns: tuple[str, ...]
-    binary: bool
-    freeze: bool
-    unlogged: bool
-    object_names: bool
-    extremes: tuple[str, ...]
-    rows_estimate: int
-    data_bytes: int
-    storage: str
+    sql: str = ""
+    analyze: tuple[TableName, ...] = ()
+    filled_by: tuple[Chunk, ...] = ()
+    """The chunks of those tables of `analyze` for which what the source's planner knows may do as well."""
+    makes: tuple[int, int] | None = None
+    entry: int | None = None
+    archived: bool = False
+    again_sql: str = ""
+    """What completes a constraint that is there and was not checked."""
+    index_bytes: int = 0
+    """Of an index that it builds, as large as it is on the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A node of the graph. `needs` are names of tasks; `entries` are dump ids, in the archive's order."""
+    """A node of the graph. `needs` are names of tasks. `alone` are tables on which no other task with the same name in
+    its own `alone` may work meanwhile. `entries` are dump ids that pg_restore makes, in the archive's order.
+
+    `urgency` is its own weight and that of the heaviest way from it to the end.
+    """
 
     name: str
     kind: TaskKind
     needs: tuple[str, ...] = ()
-    chunk: Chunk | None = None
+    chunks: tuple[Chunk, ...] = ()
+    work: tuple[Work, ...] = ()
     entries: tuple[int, ...] = ()
-    weight_bytes: int = 0
+    alone: frozenset[TableName] = frozenset()
+    weight: float = 0.0
+    urgency: float = 0.0
 
 
-def plan_chunks(inventory: DatabaseInventory, *, target_version: int) -> tuple[Chunk, ...]:
-    """One chunk per table, or per partition tree that must load through its root (T18); biggest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """The archive's post-data as the graph needs it. `texts` are entries as SQL, by dump id; one without is left to
+    pg_restore. `owners` maps a dump id to an index's table; `indexes` and `keys` are the source's, by class and OID."""
 
-    Raises:
-        RefusedError: such a tree has a foreign table among its partitions, whose rows are not in this database.
-    """
+    entries: Sequence[TocEntry]
+    texts: Mapping[int, str]
+    owners: Mapping[int, TableName]
+    indexes: Mapping[tuple[int, int], Index]
+    keys: Mapping[tuple[int, int], ForeignKey]
+
+
+def plan_tasks(inventory: DatabaseInventory, chunks: Iterable[Chunk], definitions: Definitions) -> tuple[Task, ...]:
+    """The whole graph, the most urgent first."""
     tables = {table.name: table for table in inventory.tables}
-    chunks = []
-    for root, tree in _trees(tables).items():
-        if any(_unsteady(table, inventory) for table in tree):
-            chunks.append(_tree_chunk(tables[root], tree, inventory.version, target_version))
-        else:
-            chunks += [_chunk(t, (t,), inventory.version, target_version) for t in tree if t.holds_rows]
-    return tuple(sorted(chunks, key=lambda c: (-c.data_bytes, c.name)))
+    members: dict[TableName, list[TableName]] = defaultdict(list)
+    for name in tables:
+        members[root_of(name, tables)].append(name)
+    draft = _Draft(tables=tables, members=members, definitions=definitions)
+    draft.copy(chunks)
+    rest = draft.sort()
+    draft.build()
+    draft.attach()
+    draft.analyze()
+    draft.join()
+    draft.tasks.append(
+        Task(name="rest", kind=TaskKind.REST, needs=tuple(t.name for t in draft.tasks), entries=tuple(rest))
+    )
+    return _weighed(draft.tasks)
 
 
-def root_of(name: TableName, tables: Mapping[TableName, Table]) -> TableName:
-    """The topmost parent of a partition; any other table's own name."""
-    while (parent := tables[name].parent) is not None and parent in tables:
-        name = parent
-    return name
+@dataclass(slots=True, kw_only=True)
+class _Table:
+    """What is to be built on one table: indexes apart, and in one go what would lock it from all others."""
+
+    apart: list[Work] = field(default_factory=list)
+    together: list[Work] = field(default_factory=list)
 
 
-def _trees(tables: Mapping[TableName, Table]) -> dict[TableName, tuple[Table, ...]]:
-    trees: dict[TableName, list[Table]] = defaultdict(list)
-    for table in tables.values():
-        trees[root_of(table.name, tables)].append(table)
-    return {root: tuple(members) for root, members in trees.items()}
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """The graph while it is drawn."""
 
+    tables: dict[TableName, Table]
+    members: dict[TableName, list[TableName]]
+    """Of each partition tree, by its root."""
+    definitions: Definitions
+    tasks: list[Task] = field(default_factory=list)
+    chunks_of: dict[TableName, list[Chunk]] = field(default_factory=lambda: defaultdict(list))
+    """Of tables that are not filled through the root of their tree: there, which rows a table gets is not known."""
+    copied_by: dict[TableName, list[str]] = field(default_factory=lambda: defaultdict(list))
+    built_by: dict[TableName, str] = field(default_factory=dict)
+    batch_of: dict[TableName, int] = field(default_factory=dict)
+    builds: dict[TableName, _Table] = field(default_factory=lambda: defaultdict(_Table))
+    attaches: dict[TableName, list[Work]] = field(default_factory=lambda: defaultdict(list))
+    keys: list[tuple[Work, ForeignKey]] = field(default_factory=list)
 
-def _unsteady(table: Table, inventory: DatabaseInventory) -> bool:
-    """Whether a row of this partitioned table might belong to another partition on another server.
+    def copy(self, chunks: Iterable[Chunk]) -> None:
+        """Small chunks together, the others each by itself."""
+        small: dict[bool, list[Chunk]] = {False: [], True: []}
+        for chunk in chunks:
+            if chunk.data_bytes < SMALL_BYTES and not chunk.tree and not chunk.pages:
+                small[chunk.object_names].append(chunk)
+            else:
+                self._copied(f"copy {chunk.name}", (chunk,))
+        groups = [group for chunks in small.values() for group in _grouped(sorted(chunks, key=lambda c: c.name))]
+        for number, group in enumerate(groups):
+            self._copied(f"copy {group[0].name}" + (f" and {len(group) - 1} more" if group[1:] else ""), group)
+            self.batch_of |= {holder: number for chunk in group for holder in chunk.holders}
+        self.tasks.append(Task(name="look", kind=TaskKind.LOOK, needs=tuple(task.name for task in self.tasks)))
 
-    Enums hash by OID, collations order by a library's version: https://www.postgresql.org/docs/current/ddl-partitioning.html
-    and traps.md T18. What is not known to be steady is held to be unsteady: that costs only speed.
-    """
-    key = table.partition_key
-    if key is None:
-        return False
-    columns = {column.name: column for column in table.columns}
-    return not all(name in columns and _steady(columns[name], key, inventory) for name in key.columns)
-
-
-def _steady(column: Column, key: PartitionKey, inventory: DatabaseInventory) -> bool:
-    schema, name = column.base_type
-    if column.base_kind == "e":
-        return key.strategy != "hash"
-    if schema != CATALOG or column.base_kind != "b":
-        return False
-    if name in STEADY_KEYS:
-        return True
-    return name in TEXT_KEYS and _steady_text(column.collation, key, inventory)
-
-
-def _steady_text(collation: str | None, key: PartitionKey, inventory: DatabaseInventory) -> bool:
-    """Range needs byte order; list and hash need equality by bytes, which only a collation made by a user can lack."""
-    bare = (collation or "C").rsplit(".", 1)[-1].strip('"')
-    if bare == DEFAULT_COLLATION:
-        return key.strategy != "range" or inventory.collate in BYTE_ORDER
-    return bare in BYTE_ORDER
-
-
-def _tree_chunk(root: Table, tree: tuple[Table, ...], source_version: int, target_version: int) -> Chunk:
-    foreign = [str(table.name) for table in tree if table.kind == "foreign"]
-    if foreign:
-        raise RefusedError(
-            f"partitioned table {root.name} must be loaded through its root, and its partition {foreign[0]} is a "
-            "foreign table",
-            hint="Detach the foreign partition for the move, then attach it on the target by hand.",
+    def _copied(self, name: str, chunks: tuple[Chunk, ...]) -> None:
+        self.tasks.append(
+            Task(name=name, kind=TaskKind.COPY, chunks=chunks, weight=float(sum(c.data_bytes for c in chunks)))
         )
-    return _chunk(root, tuple(t for t in tree if t.holds_rows), source_version, target_version)
+        for chunk in chunks:
+            for holder in chunk.holders:
+                self.copied_by[holder].append(name)
+            if not chunk.tree:
+                self.chunks_of[chunk.table].append(chunk)
 
+    def sort(self) -> list[int]:
+        """Put every entry where it belongs; those that come last, in the archive's order."""
+        tables = self.tables
+        rest: list[int] = []
+        postponed = False
+        for entry in self.definitions.entries:
+            # pg_dump postpones a function whose body needs a constraint; an index that follows may use it.
+            postponed = postponed or entry.kind in ("FUNCTION", "PROCEDURE", "AGGREGATE")
+            text = self.definitions.texts.get(entry.dump_id)
+            owner = self.definitions.owners.get(entry.dump_id)
+            made = (entry.class_oid, entry.oid)
+            if postponed or text is None:
+                rest.append(entry.dump_id)
+            elif entry.kind in ("INDEX", "CONSTRAINT", "INDEX ATTACH") and owner in tables:
+                if entry.kind == "INDEX ATTACH" or tables[owner].kind == "partitioned":
+                    makes = None if entry.kind == "INDEX ATTACH" else made
+                    work = Work(sql=text, makes=makes, entry=entry.dump_id, archived=True)
+                    self.attaches[root_of(owner, tables)].append(work)
+                else:
+                    self._index(entry, text, owner)
+            elif entry.kind == "FK CONSTRAINT" and made in self.definitions.keys:
+                work = Work(sql=text, makes=made, entry=entry.dump_id, archived=True)
+                self.keys.append((work, self.definitions.keys[made]))
+            else:
+                rest.append(entry.dump_id)
+        return rest
 
-def _chunk(table: Table, holders: tuple[Table, ...], source_version: int, target_version: int) -> Chunk:
-    tree = table.kind == "partitioned"
-    form = copy_format(table.columns, source_version=source_version, target_version=target_version)
-    return Chunk(
-        name=table.name.spelt,
-        table=table.name,
-        tree=tree,
-        holders=tuple(sorted(t.name for t in holders)),
-        columns=tuple(column.name for column in table.columns if not column.generated),
-        binary=form.binary,
-        # PostgreSQL refuses COPY FREEZE into a partitioned table. https://www.postgresql.org/docs/current/sql-copy.html
-        freeze=not tree,
-        unlogged=any(t.unlogged for t in holders),
-        object_names=holds_object_names(table.columns),
-        extremes=extreme_columns(table.columns, source_version=source_version, target_version=target_version),
-        rows_estimate=sum(max(t.rows_estimate, 0) for t in holders),
-        data_bytes=sum(t.data_bytes for t in holders),
-        storage=_storage(holders),
-    )
-
-
-def _storage(holders: Iterable[Table]) -> str:
-    text = "\n".join(f"{t.name.spelt} {t.relfilenode}" for t in sorted(holders, key=lambda t: t.name))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def plan_tasks(
-    inventory: DatabaseInventory, entries: Iterable[TocEntry], owners: Mapping[int, TableName], *, target_version: int
-) -> tuple[Task, ...]:
-    """The graph for these post-data entries, in the archive's order; `owners` maps a dump id to an index's table."""
-    tables = {table.name: table for table in inventory.tables}
-    chunks = plan_chunks(inventory, target_version=target_version)
-    copies = {holder: _copy_name(chunk) for chunk in chunks for holder in chunk.holders}
-    groups, keys, rest = _parted(entries, owners, tables)
-    tasks = [
-        Task(name=_copy_name(chunk), kind=TaskKind.COPY, chunk=chunk, weight_bytes=chunk.data_bytes) for chunk in chunks
-    ]
-    builds = [_build(tables[n], ids, copies) for n, ids in groups.items() if tables[n].kind != "partitioned"]
-    # Indexes of partitioned tables come into force when every partition's index is attached.
-    attaches = [_attach(n, ids, builds, tables) for n, ids in groups.items() if tables[n].kind == "partitioned"]
-    tasks += builds + attaches
-    before = tuple(task.name for task in tasks)
-    # The tasks are there even when empty, so that what follows can always name them.
-    tasks.append(Task(name="foreign keys", kind=TaskKind.FOREIGN_KEYS, needs=before, entries=tuple(keys)))
-    tasks.append(Task(name="rest", kind=TaskKind.REST, needs=("foreign keys",), entries=tuple(rest)))
-    return tuple(tasks)
-
-
-def _copy_name(chunk: Chunk) -> str:
-    return f"copy {chunk.name}"
-
-
-def _parted(
-    entries: Iterable[TocEntry], owners: Mapping[int, TableName], tables: Mapping[TableName, Table]
-) -> tuple[dict[TableName, list[int]], list[int], list[int]]:
-    """Entries by the table they wait for, the foreign keys, and everything else."""
-    groups: dict[TableName, list[int]] = {}
-    keys: list[int] = []
-    rest: list[int] = []
-    postponed = False
-    for entry in entries:
-        # pg_dump postpones a function whose body needs a constraint; an index that follows may use it.
-        postponed = postponed or entry.kind in ("FUNCTION", "PROCEDURE", "AGGREGATE")
-        owner = owners.get(entry.dump_id)
-        if (
-            not postponed
-            and owner is not None
-            and owner in tables
-            and entry.kind in ("INDEX", "CONSTRAINT", "INDEX ATTACH")
-        ):
-            of_tree = tables[owner].kind == "partitioned" or entry.kind == "INDEX ATTACH"
-            groups.setdefault(root_of(owner, tables) if of_tree else owner, []).append(entry.dump_id)
-        elif not postponed and entry.kind == "FK CONSTRAINT":
-            keys.append(entry.dump_id)
+    def _index(self, entry: TocEntry, text: str, owner: TableName) -> None:
+        """Building is one statement that others of the same table may run beside; what follows it locks them out."""
+        table, made = self.builds[owner], (entry.class_oid, entry.oid)
+        index = self.definitions.indexes.get(made)
+        first, further = first_statement(text)
+        if index is not None and index.adopt_sql:
+            table.apart.append(Work(sql=index.definition, makes=index.key, index_bytes=index.bytes))
+            table.together.append(Work(sql=index.adopt_sql, makes=made, entry=entry.dump_id))
+        elif index is not None and entry.kind == "INDEX" and first.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX")):
+            table.apart.append(Work(sql=first, makes=made, entry=entry.dump_id, archived=True, index_bytes=index.bytes))
         else:
-            rest.append(entry.dump_id)
-    return groups, keys, rest
+            table.together.append(Work(sql=text, makes=made, entry=entry.dump_id, archived=True))
+            return
+        if further.strip():
+            table.together.append(Work(sql=further, archived=True))
+
+    def build(self) -> None:
+        """Indexes of large tables each by itself; those of a batch of small tables in one transaction."""
+        batches: dict[int, list[TableName]] = defaultdict(list)
+        for name, table in self.builds.items():
+            batch = self.batch_of.get(name)
+            if batch is None:
+                self._build(name, table)
+            else:
+                batches[batch].append(name)
+        for names in batches.values():
+            work = [w for n in names for w in (*self.builds[n].apart, *self.builds[n].together)]
+            weight = sum(w.index_bytes for w in work)
+            self._built(f"build {self._called(names)}", names, work, self._copies(names), INDEX_WEIGHT * weight)
+
+    def _build(self, name: TableName, table: _Table) -> None:
+        copies = self._copies([name])
+        apart = []
+        for number, work in enumerate(table.apart):
+            apart.append(f"index {name.spelt} {number}")
+            weight = INDEX_WEIGHT * work.index_bytes
+            self.tasks.append(Task(name=apart[-1], kind=TaskKind.BUILD, needs=copies, work=(work,), weight=weight))
+        self._built(f"build {name.spelt}", [name], table.together, (*copies, *apart), 0.0)
+
+    def _built(
+        self,
+        name: str,
+        tables: Sequence[TableName],
+        work: Sequence[Work],
+        needs: tuple[str, ...],
+        weight: float,
+        *,
+        alone: frozenset[TableName] = frozenset(),
+    ) -> None:
+        self.built_by |= dict.fromkeys(tables, name)
+        self.tasks.append(
+            Task(name=name, kind=TaskKind.BUILD, needs=needs, work=tuple(work), alone=alone, weight=weight)
+        )
+
+    def attach(self) -> None:
+        """Indexes of partitioned tables come into force when every partition's index is attached."""
+        for root, work in self.attaches.items():
+            members = self.members[root]
+            needs = tuple(dict.fromkeys(name for member in members for name in self._ready(member)))
+            # Its locks and those of an ANALYZE of several partitions come in different orders.
+            self._built(f"attach {root.spelt}", [root], work, needs, 0.0, alone=frozenset(members))
+
+    def analyze(self) -> None:
+        """Each table as soon as its indexes stand: those on expressions have statistics too."""
+        batches: dict[int, list[Table]] = defaultdict(list)
+        # A parent's ANALYZE reads its children's rows, too: those may be elsewhere, or being worked on. It comes last.
+        parents = {parent for table in self.tables.values() for parent in table.inherits}
+        for table in (t for t in self.tables.values() if t.holds_rows and t.name not in parents):
+            batches[self.batch_of.get(table.name, -table.oid - 1)].append(table)
+        for members in batches.values():
+            names = [table.name for table in members]
+            needs = tuple(dict.fromkeys(need for name in names for need in self._ready(name)))
+            large = [table.name for table in members if table.data_bytes >= ASKED_FROM_BYTES]
+            # Of a table in parts the order of rows is another than on the source, and the planner is told of it.
+            whole = [self.chunks_of[name] for name in large if len(self.chunks_of[name]) == 1]
+            self.tasks.append(
+                Task(
+                    name=f"analyze {self._called(names)}",
+                    kind=TaskKind.BUILD,
+                    needs=needs,
+                    work=(Work(analyze=tuple(names), filled_by=tuple(chunk for chunks in whole for chunk in chunks)),),
+                    alone=frozenset(names),
+                    weight=ANALYZE_WEIGHT * sum(table.data_bytes for table in members),
+                )
+            )
+
+    def join(self) -> None:
+        """Foreign keys: of small tables as they come, in batches; of large ones made first, then checked."""
+        groups: dict[tuple[TableName, ...] | int, list[tuple[Work, ForeignKey]]] = defaultdict(list)
+        for work, key in self.keys:
+            batch = self.batch_of.get(key.table)
+            groups[(key.table,) if batch is None else batch].append((work, key))
+        for group in groups.values():
+            self._join(group)
+
+    def _join(self, group: Sequence[tuple[Work, ForeignKey]]) -> None:
+        named = {name for _, key in group for name in (key.table, key.referenced)}
+        tables = frozenset(member for name in named for member in self._whole(name))
+        needs = tuple(dict.fromkeys(need for name in sorted(tables) for need in self._ready(name)))
+        called = self._called(list(dict.fromkeys(key.table for _, key in group)))
+        later = {work.entry: sql for work, key in group if (sql := self._later(work, key))}
+        made = [
+            replace(work, sql=later.get(work.entry, work.sql), again_sql=key.validate_sql if key.divisible else "")
+            for work, key in group
+        ]
+        add = f"keys of {called}"
+        checked = sum(self._bytes(key.table) for work, key in group if work.entry not in later)
+        self.tasks.append(
+            Task(
+                name=add,
+                kind=TaskKind.BUILD,
+                needs=needs,
+                work=tuple(made),
+                alone=tables,
+                weight=KEY_WEIGHT * checked,
+            )
+        )
+        for number, key in enumerate(key for work, key in group if work.entry in later):
+            self.tasks.append(
+                Task(
+                    name=f"check {key.table.spelt} {number}",
+                    kind=TaskKind.BUILD,
+                    needs=(add,),
+                    work=(Work(sql=key.validate_sql),),
+                    alone=frozenset({key.table}),
+                    weight=KEY_WEIGHT * self._bytes(key.table),
+                )
+            )
+
+    def _later(self, work: Work, key: ForeignKey) -> str:
+        """The statement that makes the key without checking it; '' where it is made in one go."""
+        if not key.divisible or self._bytes(key.table) < VALIDATED_FROM_BYTES:
+            return ""
+        return not_valid(work.sql)
+
+    def _bytes(self, name: TableName) -> int:
+        return sum(self.tables[member].data_bytes for member in self._whole(name) if member in self.tables)
+
+    def _called(self, names: Sequence[TableName]) -> str:
+        return names[0].spelt + (f" and {len(names) - 1} more" if names[1:] else "")
+
+    def _copies(self, names: Iterable[TableName]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(task for name in names for task in self.copied_by.get(name, ())))
+
+    def _ready(self, name: TableName) -> tuple[str, ...]:
+        """What must be done for a table to be complete in itself."""
+        built = self.built_by.get(name)
+        return self._copies([name]) if built is None else (built,)
+
+    def _whole(self, name: TableName) -> Sequence[TableName]:
+        """The table, or everything in its partition tree."""
+        return self.members.get(root_of(name, self.tables), [name]) if name in self.tables else [name]
 
 
-def _build(table: Table, ids: list[int], copies: Mapping[TableName, str]) -> Task:
-    return Task(
-        name=f"build {table.name.spelt}",
-        kind=TaskKind.BUILD,
-        needs=(copies[table.name],) if table.name in copies else (),
-        entries=tuple(ids),
-        weight_bytes=table.index_bytes,
-    )
+def _grouped(chunks: Sequence[Chunk]) -> list[tuple[Chunk, ...]]:
+    """Neighbours together: what is called alike is often joined by foreign keys."""
+    size = min(MOST_IN_BATCH, -(-len(chunks) // BATCHES)) or 1
+    return [tuple(chunks[start : start + size]) for start in range(0, len(chunks), size)]
 
 
-def _attach(root: TableName, ids: list[int], builds: list[Task], tables: Mapping[TableName, Table]) -> Task:
-    below = {f"build {t.name.spelt}" for t in tables.values() if root_of(t.name, tables) == root}
-    return Task(
-        name=f"attach {root.spelt}",
-        kind=TaskKind.ATTACH,
-        needs=tuple(task.name for task in builds if task.name in below),
-        entries=tuple(ids),
-    )
+def _weighed(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """With the urgency of each. Tasks come after those that they need, so one way back suffices."""
+    after: dict[str, float] = defaultdict(float)
+    weighed = []
+    for task in reversed(tasks):
+        urgency = task.weight + after[task.name]
+        for need in task.needs:
+            after[need] = max(after[need], urgency)
+        # What it finds may make everything else pointless.
+        weighed.append(replace(task, urgency=inf if task.kind is TaskKind.LOOK else urgency))
+    return tuple(sorted(weighed, key=lambda task: -task.urgency))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pgcutover.facts.inventory import DatabaseInventory, Table
 from pgcutover.facts.names import TableName
 from pgcutover.facts.proof import ComparisonUnit, KeyRanges
+from pgcutover.planning.chunks import STEADY_KEYS, root_of
 from pgcutover.planning.slices import range_count
-from pgcutover.planning.tasks import STEADY_KEYS, root_of
 
 Tables = Mapping[TableName, Table]
 

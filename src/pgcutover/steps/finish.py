@@ -67,7 +67,7 @@ class Finish:
 
     def verify(self, world: CopyWorld, before: Before) -> Finding:
         copier = world.copier
-        source, target = copier.source.inventory(), copier.target.inventory()
+        source, target = copier.source.inventory(), copier.target.finished()
         wanted, others = self._wanted()
         there = {sequence.name: sequence for sequence in target.sequences}
         views = set(copier.source.materialised()) - set(copier.target.materialised())
@@ -102,7 +102,7 @@ class Finish:
     def _grant(self, copier: Copier) -> None:
         """Nothing where nothing is astray: once event triggers are there, they would fire."""
         wanted, others = self._wanted()
-        granted = held(copier.target.inventory().grants)
+        granted = held(copier.target.finished().grants)
         for part, by_master in ((wanted, False), (others, True)):
             copier.finish.grant({g: part[g] for g in astray(part, granted)}, by_master=by_master)
 

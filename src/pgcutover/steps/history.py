@@ -57,7 +57,7 @@ _PHRASES: Mapping[Outcome, str] = {
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class StepSummary(_Value):

@@ -6,6 +6,7 @@ it; a chunk that has a marker is never touched again, and a table that holds row
 """
 
 from pgcutover.edges.copystream.chunk import carry
+from pgcutover.edges.copystream.reach import unreachable
 from pgcutover.edges.copystream.session import tls
 
-__all__ = ["carry", "tls"]
+__all__ = ["carry", "tls", "unreachable"]

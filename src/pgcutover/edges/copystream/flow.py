@@ -17,7 +17,7 @@ from pgcutover.copying.chunk import ChunkJob
 from pgcutover.edges.copystream.session import CLOSE_S, RESUME, lost_error, text_of, told
 from pgcutover.edges.postgres import Side
 from pgcutover.errors import CopyError
-from pgcutover.planning.tasks import Chunk
+from pgcutover.planning.chunks import Chunk
 
 # Buffers of up to 256 KiB (asyncio's read). More only costs memory; fewer lets the two servers wait for each other.
 QUEUED_BUFFERS = 16
@@ -25,6 +25,8 @@ QUEUED_BUFFERS = 16
 # may be hours later.
 PROBE_S = 1.0
 TICK: Final = b""
+PIECE_BYTES = 2**20
+"""A row may be larger than everything else; what is handed on at once is copied once more on its way."""
 
 
 @dataclass(slots=True)
@@ -50,8 +52,9 @@ class Flow:
         self.moved_s = time.monotonic()
 
     def expect(self, side: Side | None) -> None:
-        """From now on this side answers; None: rows flow."""
+        """From now on this side answers; None: the rows of a chunk flow."""
         self._answering = side
+        self._all_read = False
         self.moved()
 
     async def put(self, buffer: bytes) -> None:
@@ -65,8 +68,8 @@ class Flow:
         self.moved()
 
 
-async def stream(source: asyncpg.Connection, target: asyncpg.Connection, job: ChunkJob, flow: Flow) -> tuple[int, int]:
-    """Both COPY commands at once; rows and bytes when both agree."""
+async def stream(source: asyncpg.Connection, target: asyncpg.Connection, job: ChunkJob, flow: Flow) -> int:
+    """Both COPY commands of the job's one chunk at once; rows when both agree."""
     flow.expect(None)
     reading = asyncio.create_task(_read(source, flow, job))
     writing = asyncio.create_task(_write(target, flow, job))
@@ -90,19 +93,20 @@ async def stream(source: asyncpg.Connection, target: asyncpg.Connection, job: Ch
                 task.exception()
     sent, arrived = _rows(reading.result()), _rows(writing.result())
     if sent != arrived:
-        raise CopyError(f"the source sent {sent} rows of {job.chunk.name}, and {arrived} arrived", hint=RESUME)
-    return arrived, flow.byte_count
+        raise CopyError(f"the source sent {sent} rows of {job.name}, and {arrived} arrived", hint=RESUME)
+    return arrived
 
 
 async def _read(source: asyncpg.Connection, flow: Flow, job: ChunkJob) -> str:
+    (chunk,) = job.chunks
     with told("source", job):
-        tag = await source.copy_from_query(text_of(_selection(job.chunk)), output=flow.put, format=_format(job.chunk))
+        tag = await source.copy_from_query(text_of(_selection(chunk)), output=flow.put, format=_format(chunk))
     await flow.end()
     return str(tag)
 
 
 async def _write(target: asyncpg.Connection, flow: Flow, job: ChunkJob) -> str:
-    chunk = job.chunk
+    (chunk,) = job.chunks
     with told("target", job):
         tag = await target.copy_to_table(
             chunk.table.name,
@@ -115,7 +119,7 @@ async def _write(target: asyncpg.Connection, flow: Flow, job: ChunkJob) -> str:
     return str(tag)
 
 
-async def _fed(target: asyncpg.Connection, flow: Flow) -> AsyncIterator[bytes]:
+async def _fed(target: asyncpg.Connection, flow: Flow) -> AsyncIterator[memoryview]:
     """The buffers, until the last one or until the target has refused them: then asyncpg raises what it said."""
     probed = time.monotonic()
     while (buffer := await flow.queue.get()) is not None:
@@ -123,10 +127,12 @@ async def _fed(target: asyncpg.Connection, flow: Flow) -> AsyncIterator[bytes]:
             probed = time.monotonic()
             if await _refused(target):
                 return
-        if buffer is not TICK:
-            flow.byte_count += len(buffer)
+        whole = memoryview(buffer)
+        for start in range(0, len(buffer), PIECE_BYTES):
+            piece = whole[start : start + PIECE_BYTES]
+            flow.byte_count += len(piece)
             flow.moved()
-            yield buffer
+            yield piece
             flow.moved()
 
 
@@ -152,16 +158,34 @@ async def _tick(flow: Flow) -> None:
 async def _lost(connection: asyncpg.Connection, side: Side, job: ChunkJob) -> None:
     """Raise when the connection ends: a COPY that waits for its turn to write would not notice."""
     ended = asyncio.Event()
-    connection.add_termination_listener(lambda _: ended.set())
-    if not connection.is_closed():
-        await ended.wait()
+
+    def tell(_: asyncpg.Connection) -> None:
+        ended.set()
+
+    connection.add_termination_listener(tell)
+    try:
+        if not connection.is_closed():
+            await ended.wait()
+    finally:
+        connection.remove_termination_listener(tell)
     raise lost_error(side, job)
 
 
 def _selection(chunk: Chunk) -> sql.Composed:
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in chunk.columns)
-    # T12: without ONLY, an inheritance parent's children would be read twice.
-    return sql.SQL("SELECT {} FROM {}{}").format(columns, sql.SQL("" if chunk.tree else "ONLY "), table_of(chunk))
+    selection = sql.SQL("SELECT {} FROM {}").format(columns, from_of(chunk))
+    if chunk.pages is None:
+        return selection
+    first, end = chunk.pages
+    bounds = sql.SQL(" WHERE ctid >= {}::tid").format(sql.Literal(f"({first},0)"))
+    if end is not None:
+        bounds += sql.SQL(" AND ctid < {}::tid").format(sql.Literal(f"({end},0)"))
+    return selection + bounds
+
+
+def from_of(chunk: Chunk) -> sql.Composed:
+    """The table as a statement reads or locks it. T12: without ONLY, an inheritance parent's children come, too."""
+    return sql.SQL("{}{}").format(sql.SQL("" if chunk.tree else "ONLY "), table_of(chunk))
 
 
 def table_of(chunk: Chunk) -> sql.Identifier:

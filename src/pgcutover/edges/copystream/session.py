@@ -89,7 +89,7 @@ async def session(
 ) -> AsyncIterator[asyncpg.Connection]:
     """A pinned session; `met` is told its server process as soon as there is one."""
     with told(side, job, connecting=True):
-        connection = await connected(dsn, purpose=f"copy {job.chunk.name}")
+        connection = await connected(dsn, purpose=f"copy {job.name}")
     met(connection.get_server_pid())
     try:
         with told(side, job):
@@ -166,12 +166,10 @@ def told(side: Side, job: ChunkJob, *, connecting: bool = False) -> Iterator[Non
 def _refusal(side: Side, job: ChunkJob, text: str, hint: str) -> PgcutoverError:
     kind, dsn = (SourceError, job.source) if side == "source" else (TargetError, job.target)
     # The first line only: details quote values of rows.
-    return kind(f"{side} {dsn}: copying {job.chunk.name}: {text.splitlines()[0]}", hint=hint)
+    return kind(f"{side} {dsn}: copying {job.name}: {text.splitlines()[0]}", hint=hint)
 
 
 def lost_error(side: Side, job: ChunkJob, detail: str = "") -> CopyError:
     dsn = job.source if side == "source" else job.target
     more = f": {detail.splitlines()[0]}" if detail else ""
-    return CopyError(
-        f"the connection to the {side} {dsn} was lost while {job.chunk.name} was copied{more}", hint=RESUME
-    )
+    return CopyError(f"the connection to the {side} {dsn} was lost while {job.name} was copied{more}", hint=RESUME)

@@ -36,7 +36,7 @@ class Kind(StrEnum):
 class Entry(BaseModel):
     """One row as it stands in the file and in an export; `body` is the JSON text that was hashed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     seq: int
     at: str

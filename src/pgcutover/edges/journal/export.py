@@ -21,7 +21,7 @@ from pgcutover.errors import JournalError
 class Export(BaseModel):
     """A journal on its way to another machine; `attachments` are whatever texts the caller sends along."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     format: Literal["pgcutover journal"] = "pgcutover journal"
     version: Literal[1] = 1

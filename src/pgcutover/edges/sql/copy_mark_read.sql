@@ -1,4 +1,4 @@
--- What a chunk's marker says.
-SELECT rows, bytes, seconds, storage
-FROM pgcutover.chunk
-WHERE run_id = $1 AND chunk = $2
+-- What chunks' markers say.
+SELECT chunk, rows, bytes, seconds, storage
+  FROM pgcutover.chunk
+ WHERE run_id = $1 AND chunk = ANY ($2::text[])

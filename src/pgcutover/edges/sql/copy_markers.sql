@@ -11,6 +11,13 @@ CREATE TABLE IF NOT EXISTS pgcutover.chunk (
     committed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT chunk_arrives_once PRIMARY KEY (run_id, chunk)
 );
+-- Tables that are copied in parts: the first page of each.
+CREATE TABLE IF NOT EXISTS pgcutover.cut (
+    run_id text NOT NULL,
+    name text NOT NULL,
+    first_pages bigint[] NOT NULL,
+    CONSTRAINT cut_once PRIMARY KEY (run_id, name)
+);
 -- Whose objects these are: written before the first of them is made.
 CREATE TABLE IF NOT EXISTS pgcutover.definitions (
     run_id text NOT NULL,

@@ -111,7 +111,7 @@ WITH schemas AS (
      UNION ALL
     -- A partition's share of a foreign key, and of a trigger, is made with the root's and has a name of its own.
     -- NOT NULL became a constraint in 18; it is part of its table unless it is not valid.
-    SELECT 'pg_catalog.pg_constraint'::regclass, k.oid, 'constraint', r.nspname, r.relname, k.conname, true
+    SELECT 'pg_catalog.pg_constraint'::regclass, k.oid, 'constraint', r.nspname, r.relname, k.conname, k.convalidated
       FROM pg_catalog.pg_constraint AS k
       JOIN relations AS r ON r.oid = k.conrelid
      WHERE NOT (k.contype = 'f' AND k.conparentid <> 0) AND k.contype <> 't' AND NOT (k.contype = 'n' AND k.convalidated)

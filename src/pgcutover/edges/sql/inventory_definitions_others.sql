@@ -42,7 +42,8 @@ SELECT r.kind, r.name, r.definition
         -- BEGIN ATOMIC, from 14 on: printed from a parsed query, like a view.
         SELECT p.oid, p.pronamespace, 'function body', p.oid::regprocedure::text, pg_get_functiondef(p.oid)
           FROM pg_proc AS p
-         WHERE to_jsonb(p) ->> 'prosqlbody' IS NOT NULL) AS r (oid, namespace, kind, name, definition)
+         -- Thousands of the system's own would be printed only to be left out: only CASE says what comes first.
+         WHERE CASE WHEN p.pronamespace IN ({schemas}) THEN to_jsonb(p) ->> 'prosqlbody' IS NOT NULL END) AS r (oid, namespace, kind, name, definition)
  WHERE r.namespace IN ({schemas})
    -- Nor an extension's; and the constructor functions of a range type come and go with it.
    AND NOT EXISTS (SELECT FROM pg_depend AS d

@@ -5,17 +5,20 @@ Nothing here prints, reads or decides. Every renderable must read well at 100 co
 
 from pgcutover.faces.render.back import code, destroyed, retired, returned, undo_plan
 from pgcutover.faces.render.comparing import comparison
+from pgcutover.faces.render.copying import copied
 from pgcutover.faces.render.first import written_config
 from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
 from pgcutover.faces.render.practice import demo, lab_status, ledger
 from pgcutover.faces.render.problem import error
 from pgcutover.faces.render.run import closing, status
+from pgcutover.faces.render.tuning import tuned
 
 __all__ = [
     "closing",
     "code",
     "comparison",
+    "copied",
     "demo",
     "destroyed",
     "dry_run",
@@ -27,6 +30,7 @@ __all__ = [
     "retired",
     "returned",
     "status",
+    "tuned",
     "undo_plan",
     "written_config",
 ]

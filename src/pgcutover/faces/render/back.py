@@ -1,17 +1,19 @@
 """Going back and clearing up: what would be undone, what was, what is gone, what stays."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgcutover.app.cutover import Code, Retired
 from pgcutover.faces.render.parts import facts, heading, lines
 from pgcutover.faces.render.run import closing
 from pgcutover.faces.wording import DIGEST_DIGITS
 from pgcutover.running.state import MAY_HAVE_TOUCHED, StepState
 from pgcutover.steps.history import RunSummary
+
+if TYPE_CHECKING:
+    from pgcutover.app.cutover import Code, Retired
 
 AS_BEFORE = "Heroku is as it was before: maintenance, formation, attachments and config vars are the same."
 
@@ -50,7 +52,7 @@ def returned(summary: RunSummary, left: Sequence[str]) -> RenderableType:
     return Group(*parts)
 
 
-def retired(done: Retired) -> RenderableType:
+def retired(done: "Retired") -> RenderableType:
     """What retire removed and kept, and what a person may destroy now."""
     return Group(*_cleared(done), Text(), heading("May be destroyed now, by you"), lines(done.may_destroy, bullet="  "))
 
@@ -59,7 +61,7 @@ def destroyed(done: Cleared) -> RenderableType:
     return Group(*_cleared(done))
 
 
-def code(shown: Code) -> RenderableType:
+def code(shown: "Code") -> RenderableType:
     """What a colleague reads out, and for which plan."""
     plan = shown.plan
     pairs = [

@@ -1,24 +1,27 @@
 """What is there today: the applications on Heroku and the database that they use. Nothing is judged here."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgcutover.app.estate import AppEstate, Estate
-from pgcutover.app.planner import Stock
 from pgcutover.faces.figures import count, counted, listed, server_version, size
 from pgcutover.faces.render.parts import facts, heading, lines, row, table
 from pgcutover.facts.estate import App
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.moves import AppMoves
 
+if TYPE_CHECKING:
+    from pgcutover.app.estate import AppEstate, Estate
+    from pgcutover.app.planner import Stock
+
 LARGEST_TABLES = 15
 """More than a screen of tables is read by nobody; the rest is summed up, and `--json` has them all."""
 
 
-def inventory(stock: Stock) -> RenderableType:
+def inventory(stock: "Stock") -> RenderableType:
     """Apps first, then the database, its largest tables, and what stands in the way."""
     estate, database = stock.estate, stock.database
     parts: list[RenderableType] = []
@@ -35,7 +38,7 @@ def _place(app: App) -> str:
     return f"{app.region}, {app.generation}{space}{', maintenance mode is on' if app.maintenance else ''}"
 
 
-def _app(entry: AppEstate, moves: AppMoves) -> Iterator[tuple[str, str]]:
+def _app(entry: "AppEstate", moves: AppMoves) -> Iterator[tuple[str, str]]:
     yield "Formation", listed([f"{p.type}={p.quantity}{f' {p.size}' if p.size else ''}" for p in entry.formation])
     for number, attachment in enumerate(entry.attachments):
         through = f" ({attachment.namespace})" if attachment.namespace else ""
@@ -45,7 +48,7 @@ def _app(entry: AppEstate, moves: AppMoves) -> Iterator[tuple[str, str]]:
         yield "" if number else "URL in", f"{move.variable}, {owner}"
 
 
-def _addon(estate: Estate) -> Iterator[tuple[str, str]]:
+def _addon(estate: "Estate") -> Iterator[tuple[str, str]]:
     yield "Followers", listed([f"{a.name} ({a.plan})" for a in estate.followers])
     others = sorted({a.app for a in estate.attachments} - {e.app.name for e in estate.apps})
     if others:

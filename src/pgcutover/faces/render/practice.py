@@ -1,17 +1,19 @@
 """The lab and the demo: what runs, what the ledger says, how the demo ended."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgcutover.app.lab import DemoResult
 from pgcutover.faces.figures import count, counted, duration, listed
 from pgcutover.faces.render.back import AS_BEFORE
 from pgcutover.faces.render.parts import facts, heading, lines, row, table
 from pgcutover.faces.render.run import closing
 from pgcutover.faces.wording import proof_sentence
+
+if TYPE_CHECKING:
+    from pgcutover.app.lab import DemoResult
 
 
 class Server(Protocol):
@@ -77,7 +79,7 @@ def ledger(verdict: Mapping[str, Any]) -> RenderableType:
     return Group(Text(sentence, style="green" if good else "bold red"), facts(pairs))
 
 
-def demo(result: DemoResult) -> RenderableType:
+def demo(result: "DemoResult") -> RenderableType:
     """The end of the demo: the move, the ledger's verdict, the way back."""
     parts: list[RenderableType] = [heading("The move"), closing(result.moved), Text(), heading("The ledger's verdict")]
     parts.append(ledger(result.ledger))
@@ -87,7 +89,7 @@ def demo(result: DemoResult) -> RenderableType:
     return Group(*parts)
 
 
-def _way_back(result: DemoResult) -> Sequence[RenderableType]:
+def _way_back(result: "DemoResult") -> Sequence[RenderableType]:
     summary = result.returned
     if summary is None:
         return ()
@@ -102,7 +104,7 @@ def _way_back(result: DemoResult) -> Sequence[RenderableType]:
     return parts
 
 
-def _left_behind(result: DemoResult) -> RenderableType:
+def _left_behind(result: "DemoResult") -> RenderableType:
     behind, missing = len(result.left_behind), len(result.not_exported)
     told = f"{counted(behind, 'acknowledged write')} made there since the lift"
     if missing:

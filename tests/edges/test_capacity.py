@@ -1,0 +1,55 @@
+"""How many sessions a copy may take: of a real server, with limits of its own, of the database and of the role."""
+
+from collections.abc import Iterator
+
+import pytest
+from psycopg import sql
+
+from little_database import own_database, plain
+from pgcutover.edges.capacity import BUILDING, LEFT_FREE, READING, affordable_jobs
+from pgcutover.edges.postgres import Server
+from pgcutover.errors import RefusedError
+from pgcutover.facts.names import Dsn
+from pgcutover.lab.clusters import Cluster
+
+
+@pytest.fixture
+def source(cluster16: Cluster) -> Iterator[Dsn]:
+    with own_database(cluster16) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def target(cluster18: Cluster) -> Iterator[Dsn]:
+    with own_database(cluster18) as dsn:
+        yield dsn
+
+
+def limited(cluster: Cluster, what: str, name: str, limit: int) -> None:
+    with cluster.superuser() as session:
+        session.execute(sql.SQL(f"ALTER {what} {{}} CONNECTION LIMIT {limit}").format(sql.Identifier(name)))  # type: ignore[arg-type]
+
+
+def jobs(source: Dsn, target: Dsn, wanted: int = 4) -> int:
+    return affordable_jobs(
+        Server(dsn=plain(source), side="source"), Server(dsn=plain(target), side="target"), wanted=wanted
+    )
+
+
+def test_as_many_as_wanted_where_there_is_room(source: Dsn, target: Dsn) -> None:
+    """A server with a hundred connections serves four at once."""
+    assert 4 == jobs(source, target)
+
+
+@pytest.mark.parametrize("what", ["ROLE", "DATABASE"])
+def test_a_small_plan_gets_fewer(what: str, source: Dsn, target: Dsn, cluster16: Cluster) -> None:
+    """The source's limit, of the role or of the database, less what is kept for others, is what may be taken."""
+    limited(cluster16, what, source.user if what == "ROLE" else source.database, READING + LEFT_FREE + 2)
+    assert 2 == jobs(source, target, wanted=8)
+
+
+def test_a_full_server_is_refused(source: Dsn, target: Dsn, cluster18: Cluster) -> None:
+    """Where not even one table at a time is possible, that is said before anything is touched."""
+    limited(cluster18, "ROLE", target.user, BUILDING + LEFT_FREE)
+    with pytest.raises(RefusedError, match=f"target .* has only {BUILDING + LEFT_FREE} free connections"):
+        jobs(source, target)
