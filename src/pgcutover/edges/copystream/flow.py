@@ -20,7 +20,7 @@ from pgcutover.errors import CopyError
 from pgcutover.planning.chunks import Chunk
 
 # Buffers of up to 256 KiB (asyncio's read). More only costs memory; fewer lets the two servers wait for each other.
-QUEUED_BUFFERS = 16
+QUEUED_BUFFERS = 8
 # How often a target that has already refused the rows is noticed. asyncpg looks only when the last row is sent, which
 # may be hours later.
 PROBE_S = 1.0
