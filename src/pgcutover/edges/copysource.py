@@ -106,9 +106,10 @@ class CopySource:
                     referenced=TableName(schema=other_schema, name=other),
                     divisible=divisible,
                     validate_sql=validate_sql,
+                    indexed=indexed,
                 )
-                for class_oid, oid, schema, name, other_schema, other, divisible, validate_sql in session.execute(
-                    query("copy_keys")
+                for class_oid, oid, schema, name, other_schema, other, divisible, validate_sql, indexed in (
+                    session.execute(query("copy_keys"))
                 )
             )
 

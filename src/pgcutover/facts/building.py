@@ -32,10 +32,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey:
-    """A foreign key. `divisible` when it can be made first and checked later, with `validate_sql`."""
+    """A foreign key. `divisible` when it can be made first and checked later, with `validate_sql`; `indexed` when an
+    index of the referencing table has its columns in order."""
 
     key: tuple[int, int]
     table: TableName
     referenced: TableName
     divisible: bool
     validate_sql: str
+    indexed: bool = False

@@ -57,6 +57,9 @@ class Work:
     archived: bool = False
     again_sql: str = ""
     """What completes a constraint that is there and was not checked."""
+    merged: bool = False
+    """Whether reading two indexes side by side does it: a foreign key whose columns are all in indexes, of tables whose
+    rows are visible to everybody, so that nobody looks at the tables themselves."""
     index_bytes: int = 0
     """Of an index that it builds, as large as it is on the source."""
 
@@ -311,7 +314,7 @@ class _Draft:
                     name=f"check {key.table.spelt} {number}",
                     kind=TaskKind.BUILD,
                     needs=(add,),
-                    work=(Work(sql=key.validate_sql),),
+                    work=(Work(sql=key.validate_sql, merged=key.indexed and self._frozen(key)),),
                     alone=frozenset({key.table}),
                     weight=KEY_WEIGHT * self._bytes(key.table),
                 )
@@ -322,6 +325,9 @@ class _Draft:
         if not key.divisible or self._bytes(key.table) < VALIDATED_FROM_BYTES:
             return ""
         return not_valid(work.sql)
+
+    def _frozen(self, key: ForeignKey) -> bool:
+        return all(chunk.freeze for name in (key.table, key.referenced) for chunk in self.chunks_of[name])
 
     def _bytes(self, name: TableName) -> int:
         return sum(self.tables[member].data_bytes for member in self._whole(name) if member in self.tables)
