@@ -105,10 +105,7 @@ def test_large_objects_that_were_removed_by_hand_come_again(
 ) -> None:
     """Markers of objects that are gone are not believed: the same command brings them again."""
     run_sql(source, OBJECTS)
-    with monkeypatch.context() as broken:
-        broken.setattr(CopyFinish, "set_sequences", _fails)
-        with pytest.raises(TargetError, match="no sequence today"):
-            copied(source, target, tmp_path)
+    _broken_off_at_the_end(source, target, tmp_path, monkeypatch)
     assert 30 == rows_of(target, DIGESTS)[0][0]
     run_sql(target, "DROP TABLE public.t; DROP FUNCTION public.noted")
     run_sql(target, "SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
@@ -118,8 +115,16 @@ def test_large_objects_that_were_removed_by_hand_come_again(
     assert 0 == done.comparison.exit_code
 
 
-def _fails(*_arguments: object) -> None:
-    raise TargetError("no sequence today")
+def _broken_off_at_the_end(source: Dsn, target: Dsn, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows and objects are there, and the markers that say so."""
+
+    def fails(*_arguments: object) -> None:
+        raise TargetError("no sequence today")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CopyFinish, "set_sequences", fails)
+        with pytest.raises(TargetError, match="no sequence today"):
+            copied(source, target, state)
 
 
 def test_some_of_the_large_objects_gone_is_said(
@@ -127,10 +132,7 @@ def test_some_of_the_large_objects_gone_is_said(
 ) -> None:
     """Nobody can tell which of those that are left are to stay."""
     run_sql(source, OBJECTS)
-    with monkeypatch.context() as broken:
-        broken.setattr(CopyFinish, "set_sequences", _fails)
-        with pytest.raises(TargetError, match="no sequence today"):
-            copied(source, target, tmp_path)
+    _broken_off_at_the_end(source, target, tmp_path, monkeypatch)
     run_sql(target, "SELECT lo_unlink(900007)")
     with pytest.raises(TargetNotEmptyError, match="29 of large objects 900001 to 900030") as caught:
         copied(source, target, tmp_path)

@@ -144,12 +144,7 @@ def test_who_writes_meanwhile_is_not_disturbed(source: Dsn, target: Dsn, tmp_pat
 def test_a_target_that_was_emptied_is_filled_again(source: Dsn, target: Dsn, tmp_path: Path) -> None:
     """Markers of tables that somebody dropped are not believed."""
     run_sql(source, BIG)
-    first = subprocess.Popen(
-        command("--jobs", "1"), env=environ(source, target), cwd=tmp_path, stderr=subprocess.DEVNULL
-    )
-    _wait_for_a_mark(target)
-    first.kill()
-    first.wait()
+    _killed_amid_a_copy(source, target, tmp_path)
     # What the killed one left at work ends by itself; what it made is dropped by its owner.
     _until_nobody_works(target)
     run_sql(target, "".join(f"DROP TABLE IF EXISTS public.big{n} CASCADE;" for n in range(6)))
@@ -184,16 +179,19 @@ def test_somebody_s_database_is_not_even_marked(source: Dsn, target: Dsn, tmp_pa
 def test_a_copy_that_was_killed_goes_on_and_is_then_compared(source: Dsn, target: Dsn, tmp_path: Path) -> None:
     """kill -9 once a table has arrived: the same command brings the rest and proves all of it, unasked."""
     run_sql(source, BIG)
-    first = subprocess.Popen(
-        command("--jobs", "1"), env=environ(source, target), cwd=tmp_path, stderr=subprocess.DEVNULL
-    )
-    _wait_for_a_mark(target)
-    first.kill()
-    first.wait()
+    _killed_amid_a_copy(source, target, tmp_path)
     done = copy(source, target, "--json", cwd=tmp_path)
     assert 0 == done.returncode, done.stdout + done.stderr
     said = json.loads(done.stdout)
     assert (60000, True, "same") == (said["rows"], said["resumed"], said["comparison"]["verdict"])
+
+
+def _killed_amid_a_copy(source: Dsn, target: Dsn, cwd: Path) -> None:
+    """kill -9, once a table has arrived."""
+    first = subprocess.Popen(command("--jobs", "1"), env=environ(source, target), cwd=cwd, stderr=subprocess.DEVNULL)
+    _wait_for_a_mark(target)
+    first.kill()
+    first.wait()
 
 
 def _wait_for_a_mark(target: Dsn) -> None:

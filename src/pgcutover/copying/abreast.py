@@ -3,8 +3,9 @@
 It must not know what they do. Invariant: when it returns or raises, nothing runs any more.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from typing import Any
 
 from pgcutover.errors import PgcutoverError
 
@@ -24,18 +25,19 @@ def abreast(acts: Iterable[Callable[[], None]], *, sessions: int, abandon: Calla
             for future in as_completed(running):
                 future.result()
         except BaseException as error:
-            _give_up({future for future in running if not future.cancel()}, abandon, error)
+            # Most acts are short: only what does not end by itself is ended.
+            _, running = wait({future for future in running if not future.cancel()}, timeout=AGAIN_S)
+            end_all(running, abandon, error, what="sessions")
             raise
 
 
-def _give_up(running: set[Future[None]], abandon: Callable[[], None], error: BaseException) -> None:
-    """End what runs; its errors are echoes of the first one."""
-    # Most acts are short: only what does not end by itself is ended.
-    _, running = wait(running, timeout=AGAIN_S)
+def end_all(running: Collection[Future[Any]], abandon: Callable[[], None], error: BaseException, *, what: str) -> None:
+    """End what still runs after the first error, and wait for it; its own errors are echoes of that one."""
     while running:
         try:
             abandon()
         except PgcutoverError as echo:
-            error.add_note(f"ending the other sessions failed too: {echo.message}")
+            error.add_note(f"ending the other {what} failed too: {echo.message}")
             wait(running)
+        # Again: one that was just connecting was not there to be ended.
         _, running = wait(running, timeout=AGAIN_S)

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from pgcutover.copying.abreast import end_all
 from pgcutover.copying.chunk import ChunkJob, Copied
 from pgcutover.copying.crew import Crew
-from pgcutover.errors import PgcutoverError
 from pgcutover.facts.names import TableName
 from pgcutover.planning.chunks import Chunk
 from pgcutover.planning.tasks import Task, TaskKind
-
-AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +155,6 @@ class _State:
                 self._offer(name)
 
     def give_up(self, error: BaseException) -> None:
-        """End what runs; its errors are echoes of the first one."""
+        """Nothing starts any more, and what runs is ended."""
         self.waiting.clear()
-        running = set(self.running)
-        while running:
-            try:
-                self.yard.abandon()
-            except PgcutoverError as echo:
-                error.add_note(f"ending the other tasks failed too: {echo.message}")
-                wait(running)
-            # Again: one that was just connecting was not there to be ended.
-            _, running = wait(running, timeout=AGAIN_S)
+        end_all(set(self.running), self.yard.abandon, error, what="tasks")

@@ -16,7 +16,8 @@ from psycopg import sql
 from pgcutover.edges.away import away
 from pgcutover.edges.copystatistics import TAKEN_SINCE, Known, put_statistics
 from pgcutover.edges.postgres import Connection, Server, query
-from pgcutover.errors import RunnerConflictError, TargetError
+from pgcutover.edges.runrecord import of_run
+from pgcutover.errors import TargetError
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.names import TableName
 from pgcutover.planning.tasks import Work
@@ -99,17 +100,12 @@ class Builders:
     @contextmanager
     def _claimed(self) -> Iterator[Connection]:
         """A transaction of this run, committed when the block ends well."""
-        with self.server.translated("building"), self._session() as session:
-            session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            # As bytes: the statement comes from the run's record, ready to send.
-            if len(session.execute(self.claim.encode()).fetchall()) != 1:
-                raise RunnerConflictError(
-                    f"another runner took over run {self.run_id}",
-                    hint="Let the other runner finish, or stop it and run the same command again.",
-                )
-            session.execute("SET LOCAL synchronous_commit = on")
+        with (
+            self.server.translated("building"),
+            self._session() as session,
+            of_run(session, self.claim, run_id=self.run_id),
+        ):
             yield session
-            session.execute("COMMIT")
 
     @contextmanager
     def _encoded(self, session: Connection) -> Iterator[None]:

@@ -18,7 +18,8 @@ from pgcutover.edges.copysource import read_materialised, read_things
 from pgcutover.edges.copystatistics import TAKEN_SINCE, Known
 from pgcutover.edges.pathbound import NOT_FOUND
 from pgcutover.edges.postgres import Connection, Server, libpq_parameters, query, said
-from pgcutover.errors import RunnerConflictError, TargetError
+from pgcutover.edges.runrecord import of_run
+from pgcutover.errors import TargetError
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.inventory import Finished
 from pgcutover.facts.names import TableName
@@ -94,17 +95,8 @@ class CopyTarget:
         Raises:
             RunnerConflictError: another runner has taken over.
         """
-        with (server or self.server).session(purpose) as session:
-            session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            # As bytes: the statement comes from the run's record, ready to send.
-            if len(session.execute(self.claim.encode()).fetchall()) != 1:
-                raise RunnerConflictError(
-                    f"another runner took over run {self.run_id}",
-                    hint="Let the other runner finish, or stop it and run the same command again.",
-                )
-            session.execute("SET LOCAL synchronous_commit = on")
+        with (server or self.server).session(purpose) as session, of_run(session, self.claim, run_id=self.run_id):
             yield session
-            session.execute("COMMIT")
 
     def begin_definitions(self, fingerprint: str) -> None:
         """Write down, before the first is made, that what will be in this database is this run's."""

@@ -126,6 +126,26 @@ def cas_sql(run_id: str, epoch: int) -> str:
     return text.format(run=checked_run_id(run_id), epoch=sql.Literal(epoch)).as_string(None)
 
 
+@contextmanager
+def of_run(session: Connection, claim: str, *, run_id: str) -> Iterator[None]:
+    """A transaction of the run in a session of the target's, begun with `cas_sql`'s claim (traps.md T3), committed
+    durably (T2) when the block ends well.
+
+    Raises:
+        RunnerConflictError: another runner has taken over; nothing was done.
+    """
+    session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+    # As bytes: the statement is ready to send.
+    if len(session.execute(claim.encode()).fetchall()) != 1:
+        raise RunnerConflictError(
+            f"another runner took over run {run_id}",
+            hint="Let the other runner finish, or stop it and run the same command again.",
+        )
+    session.execute("SET LOCAL synchronous_commit = on")
+    yield
+    session.execute("COMMIT")
+
+
 def checked_run_id(run_id: str) -> sql.Literal:
     if not RUN_ID.fullmatch(run_id):
         raise UsageError(f"run id {run_id!r} has characters other than letters, digits and _ . : -")
