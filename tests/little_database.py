@@ -249,7 +249,8 @@ def join(
                 master=by_master,
             ),
             crew=lambda: crew or Crew(lambda: ThreadPoolExecutor(2), carry, size=2),
-            sessions=3,
+            jobs=2,
+            builders=2,
             source_dsn=plain(source),
             target_dsn=plain(target),
         )

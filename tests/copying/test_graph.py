@@ -57,7 +57,7 @@ class Watched:
             job=words,
             look=lambda: self.do("look"),
             build=lambda task, idle: self.do(task.name),
-            sessions=copiers + builders,
+            builders=builders,
             abandon=self.abandon,
         )
 
@@ -166,6 +166,23 @@ def test_everything_needed_is_done_before(sizes: list[int], copiers: int, builde
     assert sorted(task.name for task in tasks) == sorted(yard.ended)
     for task in tasks:
         assert all(yard.ended.index(need) < yard.ended.index(task.name) for need in task.needs)
+
+
+def test_no_more_is_built_at_once_than_there_are_builders() -> None:
+    """A server that builds more than it has cores for ends with the longest, alone."""
+    yard = Watched(waiting=frozenset({"build 0", "build 1"}))
+    tasks = [build(f"build {n}", size=9 - n) for n in range(3)]
+    thread = threading.Thread(target=carry_out, args=(tasks, yard.work(copiers=4, builders=2)))
+    thread.start()
+    while len(yard.began) < 2:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    # A third would have begun with them, before anything was waited for.
+    time.sleep(0.05)
+    assert ["build 0", "build 1"] == sorted(yard.began)
+    yard.gate.set()
+    thread.join()
+    assert 3 == len(yard.ended)
 
 
 def test_what_a_dead_worker_held_is_let_go_before_another_tries(tmp_path: Path) -> None:

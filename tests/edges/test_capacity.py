@@ -1,12 +1,13 @@
 """How many sessions a copy may take: of a real server, with limits of its own, of the database and of the role."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from psycopg import sql
 
 from little_database import own_database, plain
-from pgcutover.edges.capacity import BUILDING, LEFT_FREE, READING, affordable_jobs
+from pgcutover.edges.capacity import BUILDING, LEFT_FREE, READING, affordable_jobs, no_more_than_cores
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import RefusedError
 from pgcutover.facts.names import Dsn
@@ -53,3 +54,16 @@ def test_a_full_server_is_refused(source: Dsn, target: Dsn, cluster18: Cluster) 
     limited(cluster18, "ROLE", target.user, BUILDING + LEFT_FREE)
     with pytest.raises(RefusedError, match=f"target .* has only {BUILDING + LEFT_FREE} free connections"):
         jobs(source, target)
+
+
+def test_a_server_of_this_machine_does_no_more_at_once_than_it_has_cores(target: Dsn) -> None:
+    """Its process is seen here, and with it how many cores it has; fewer are asked of it when fewer are wanted."""
+    server = Server(dsn=plain(target), side="target")
+    assert len(os.sched_getaffinity(0)) == no_more_than_cores(server, 10_000)
+    assert 1 == no_more_than_cores(server, 1)
+
+
+def test_a_server_elsewhere_gets_as_much_as_was_wanted(target: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tunnel's end here says nothing about the machine behind it: no process of that number serves that port."""
+    monkeypatch.setattr("pgcutover.edges.capacity.PROCESSES", "/nowhere")
+    assert 10_000 == no_more_than_cores(Server(dsn=plain(target), side="target"), 10_000)

@@ -135,9 +135,9 @@ def test_a_table_in_parts_is_read_from_end_to_end() -> None:
 GIGABYTE = 2**30
 
 
-def cut(*tables: Table, sessions: int = 4, version: int = 160014) -> dict[str, Sequence[int]]:
+def cut(*tables: Table, jobs: int = 4, version: int = 160014) -> dict[str, Sequence[int]]:
     found = replace(inventory(*tables), version=version)
-    return dict(cuts(found, plan_chunks(found, target_version=180004), sessions=sessions))
+    return dict(cuts(found, plan_chunks(found, target_version=180004), jobs=jobs))
 
 
 def test_a_table_that_all_others_would_wait_for_is_cut() -> None:

@@ -22,7 +22,7 @@ from pgcutover.app.plain_checks import refuse_source, refuse_target
 from pgcutover.app.workers import Workers, workers
 from pgcutover.copying.crew import Crew
 from pgcutover.edges.archive import open_archive
-from pgcutover.edges.capacity import affordable_jobs
+from pgcutover.edges.capacity import affordable_jobs, no_more_than_cores
 from pgcutover.edges.claim import target_alone
 from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource, HeldSnapshot, Memory
@@ -144,7 +144,8 @@ def _copy(
     run_id = f"copy-{hashlib.sha256(f'{source} {target}'.encode()).hexdigest()[:16]}"
     refuse_source(reading, inventory)
     refuse_target(theirs, inventory, run_id=run_id)
-    jobs = affordable_jobs(ours, theirs, wanted=carriers.jobs)
+    wanted = carriers.jobs if carriers.asked else no_more_than_cores(theirs, carriers.jobs)
+    jobs = affordable_jobs(ours, theirs, wanted=wanted)
     directory = state / "copies" / run_id
     archive = open_archive(
         directory / "definitions.dump", ours, theirs, directories=pg_bin, settings=dict(theirs.settings)
@@ -164,7 +165,8 @@ def _copy(
             finish=CopyFinish(target=writing),
             definitions=archive,
             crew=lambda: Crew(lambda: carriers.executor(jobs), carry, size=jobs),
-            sessions=jobs + 1,
+            jobs=jobs,
+            builders=no_more_than_cores(theirs, jobs),
             source_dsn=source,
             target_dsn=target,
             leaked=START_ANEW,
@@ -174,7 +176,7 @@ def _copy(
             memory=memory,
             writing=writing,
             inventory=inventory,
-            jobs_wanted=carriers.jobs,
+            jobs_wanted=wanted,
             resumed=_arrived(writing),
         )
         with watching(copying.progress), _blamed(copying, snapshot):
@@ -261,7 +263,7 @@ class _Copying:
             tables=_number(copied["tables"]),
             rows=_number(copied["rows"]),
             bytes=_number(copied["bytes"]),
-            jobs=copier.sessions - 1,
+            jobs=copier.jobs,
             jobs_wanted=self.jobs_wanted,
             resumed=self.resumed,
             left_out=tuple(left_out),

@@ -14,6 +14,7 @@ from pathlib import Path
 from pgcutover.app.plain_copy import START_ANEW, Watching
 from pgcutover.copying.crew import Crew, processes
 from pgcutover.edges.archive import open_archive
+from pgcutover.edges.capacity import no_more_than_cores
 from pgcutover.edges.claim import target_alone
 from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource, HeldSnapshot, Memory
@@ -137,7 +138,7 @@ class Trials:
         if not self.part.whole:
             whole = plan_chunks(self.inventory, target_version=copier.target.version())
             taken = tuple(chunk for chunk in whole if chunk.table not in self.part.without)
-            copier.target.cut(cuts(self.inventory, taken, sessions=copier.sessions))
+            copier.target.cut(cuts(self.inventory, taken, jobs=copier.jobs))
 
     def _copier(self, server: Server, setting: Setting, epoch: int, snapshot: HeldSnapshot) -> Copier:
         claim, jobs = cas_sql(RUN, epoch), setting.jobs
@@ -158,7 +159,8 @@ class Trials:
                 settings=dict(server.settings),
             ),
             crew=lambda: Crew(lambda: processes(jobs), carry, size=jobs),
-            sessions=jobs + 1,
+            jobs=jobs,
+            builders=no_more_than_cores(server, jobs),
             source_dsn=self.source.dsn,
             target_dsn=server.dsn,
             leaked=START_ANEW,

@@ -18,9 +18,11 @@ JOBS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """`executor` makes one for so many jobs at once; `jobs` is how many are wanted."""
+    """`executor` makes one for so many jobs at once; `jobs` is how many are wanted. `asked`: somebody said
+    so, or has a cluster for it."""
 
     jobs: int
+    asked: bool
     executor: Callable[[int], Executor]
 
 
@@ -33,11 +35,11 @@ def workers(source: Dsn, target: Dsn, *, jobs: int | None, cluster: ClusterPlace
     """
     if cluster is None:
         begun()
-        yield Workers(jobs=jobs or JOBS, executor=processes)
+        yield Workers(jobs=jobs or JOBS, asked=jobs is not None, executor=processes)
         return
     # Most copies do without.
     from pgcutover.edges.cluster import open_cluster
 
     with open_cluster(cluster, source, target) as there:
         threads = there.threads
-        yield Workers(jobs=min(jobs or threads, threads), executor=there.executor)
+        yield Workers(jobs=min(jobs or threads, threads), asked=True, executor=there.executor)

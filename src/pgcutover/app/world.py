@@ -34,6 +34,7 @@ from pgcutover.edges.runrecord import cas_sql
 from pgcutover.edges.target import TargetAccess, TargetAdmin
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import AwsError
+from pgcutover.planning.instance_classes import CLASSES
 from pgcutover.planning.plan import ClientPlan, Plan
 from pgcutover.steps.ports_copy import Copier
 
@@ -193,7 +194,8 @@ class RunWorld:
             finish=CopyFinish(target=target),
             definitions=archive,
             crew=self._crew,
-            sessions=decisions.jobs,
+            jobs=decisions.jobs,
+            builders=self._builders(),
             source_dsn=self.source_server.dsn,
             target_dsn=self.target_server.dsn,
         )
@@ -201,6 +203,12 @@ class RunWorld:
     def _master(self) -> Server:
         """The new database as the master: only for what the application's role may not make."""
         return Server(dsn=self.access.master(self.plan.decisions.target.database), side="target")
+
+    def _builders(self) -> int:
+        """No more than the class has cores."""
+        decisions = self.plan.decisions
+        known = CLASSES.get(decisions.target.instance_class)
+        return min(decisions.jobs, known.vcpus) if known else decisions.jobs
 
     def _crew(self) -> Crew:
         jobs = self.plan.decisions.jobs

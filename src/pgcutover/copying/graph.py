@@ -23,8 +23,10 @@ from pgcutover.planning.tasks import Task, TaskKind
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yard:
     """How tasks are done. `job` words chunks for the crew; `look` looks at the source; `build` does any other task,
-    given how many sessions have nothing to do meanwhile. At most `sessions` tasks run at once, of which the crew takes
-    its size.
+    given how many builders have nothing to do meanwhile.
+
+    No more than `builders` run at once: a server that builds more than it has cores for ends with the longest, alone.
+    Nor, of all tasks, more than one besides as many as the crew has workers: what copies needs the same cores.
 
     `arrived` hears of every chunk that was carried; `evict` is called when a job's worker died, before another gets it:
     what is left of the first may hold what the second waits for. `abandon` is called after the first error, until
@@ -35,7 +37,7 @@ class Yard:
     job: Callable[[tuple[Chunk, ...]], ChunkJob]
     look: Callable[[], None]
     build: Callable[[Task, int], None]
-    sessions: int
+    builders: int
     abandon: Callable[[], None]
     evict: Callable[[ChunkJob], None] = lambda _: None
     arrived: Callable[[Copied], None] = lambda _: None
@@ -47,7 +49,7 @@ def carry_out(tasks: Iterable[Task], yard: Yard, *, done: Iterable[str] = ()) ->
     Raises:
         The first error of a task; by then nothing runs any more. Ctrl-C likewise.
     """
-    with ThreadPoolExecutor(yard.sessions, thread_name_prefix="build") as threads:
+    with ThreadPoolExecutor(yard.builders + 1, thread_name_prefix="build") as threads:
         state = _State(yard=yard, threads=threads, tasks={task.name: task for task in tasks}, done=set(done))
         try:
             state.begin()
@@ -101,11 +103,10 @@ class _State:
 
     def start(self) -> None:
         held_back = []
-        while self._ready and len(self.running) < self.yard.sessions:
+        while self._ready and len(self.running) <= self.yard.crew.size:
             taken = heapq.heappop(self._ready)
             task = self.tasks[taken[2]]
-            crowded = task.kind is TaskKind.COPY and self._copies >= self.yard.crew.size
-            if crowded or not self._taken.isdisjoint(task.alone):
+            if self._crowded(task.kind) or not self._taken.isdisjoint(task.alone):
                 held_back.append(taken)
                 continue
             del self.waiting[task.name]
@@ -117,12 +118,17 @@ class _State:
         if not self.running:
             raise ValueError(f"no task can start: {', '.join(self.waiting)}")
 
+    def _crowded(self, kind: TaskKind) -> bool:
+        if kind is TaskKind.COPY:
+            return self._copies >= self.yard.crew.size
+        return kind is not TaskKind.LOOK and len(self.running) - self._copies >= self.yard.builders
+
     def _submit(self, task: Task) -> None:
         if task.kind is TaskKind.LOOK:
             self.running[self.threads.submit(self.yard.look)] = task
             return
         if task.kind is not TaskKind.COPY:
-            idle = self.yard.sessions - len(self.running) - 1 if not self._ready else 0
+            idle = max(self.yard.builders - len(self.running) - 1, 0) if not self._ready else 0
             self.running[self.threads.submit(self.yard.build, task, idle)] = task
             return
         job = self.yard.job(task.chunks)

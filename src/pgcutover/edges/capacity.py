@@ -1,12 +1,16 @@
-"""How many sessions two servers have left for a copy. Heroku's small plans have 20 for everybody.
+"""What two servers have left for a copy: sessions, of which Heroku's small plans have 20 for everybody, and cores.
 
 It must only read. Invariant: the last sessions of a server are never taken, for they are how somebody would look in.
 """
+
+import os
+from pathlib import Path
 
 from pgcutover.edges.postgres import Server, query
 from pgcutover.errors import RefusedError
 
 LEFT_FREE = 2
+PROCESSES = "/proc"
 READING = 4
 """Sessions on the source beside those that copy: snapshot, catalogues, pg_dump, a look at a silent one."""
 BUILDING = 6
@@ -28,6 +32,23 @@ def affordable_jobs(source: Server, target: Server, *, wanted: int) -> int:
             hint="Nothing was touched. Stop clients, or raise the limit of the server, the database or the role.",
         )
     return min(wanted, possible[narrow.side])
+
+
+def no_more_than_cores(target: Server, wanted: int) -> int:
+    """As many as wanted, but no more than the target has cores, which is known where it runs on this machine."""
+    with target.session("capacity") as session:
+        row = session.execute("SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()").fetchone()
+        assert row is not None, "a function gives one row"
+        return min(wanted, len(os.sched_getaffinity(0))) if _of_this_machine(*row) else wanted
+
+
+def _of_this_machine(pid: int, port: int | None) -> bool:
+    """Whether a server process of that number serves that port here: an address alone may be a tunnel's end."""
+    try:
+        title = Path(PROCESSES, str(pid), "cmdline").read_bytes()
+    except OSError:
+        return False
+    return title.startswith(b"postgres: ") and (b"[local]" if port is None or port < 0 else b"(%d)" % port) in title
 
 
 def _free(server: Server) -> int:

@@ -20,15 +20,15 @@ LARGEST_PART_BYTES = 16 * 2**30
 INDEX_WEIGHT = 2.0
 
 
-def cuts(inventory: DatabaseInventory, whole: tuple[Chunk, ...], *, sessions: int) -> Bounds:
+def cuts(inventory: DatabaseInventory, whole: tuple[Chunk, ...], *, jobs: int) -> Bounds:
     """First pages of the parts of each table that is to be cut, by the table as SQL spells it.
 
-    `whole` are the chunks without any cut; `sessions` is how much is done at once.
+    `whole` are the chunks without any cut; `jobs` is how many are copied at once.
     """
     if inventory.version < READ_BY_PAGE_SINCE:
         return {}
     tables = {table.name: table for table in inventory.tables}
-    fair_bytes = sum(_work_bytes(table) for table in inventory.tables) / max(sessions, 1)
+    fair_bytes = sum(_work_bytes(table) for table in inventory.tables) / max(jobs, 1)
     found: dict[str, tuple[int, ...]] = {}
     for chunk in whole:
         if chunk.tree or chunk.unlogged or chunk.data_bytes < CUT_FROM_BYTES:
@@ -36,7 +36,7 @@ def cuts(inventory: DatabaseInventory, whole: tuple[Chunk, ...], *, sessions: in
         table = tables[chunk.table]
         parts = -(-chunk.data_bytes // LARGEST_PART_BYTES)
         if _longest_way_bytes(table) > fair_bytes:
-            parts = max(parts, min(sessions, chunk.data_bytes // PART_BYTES))
+            parts = max(parts, min(jobs, chunk.data_bytes // PART_BYTES))
         starts = tuple(_starts(table.heap_bytes // PAGE_BYTES, parts))
         if len(starts) > 1:
             found[chunk.name] = starts

@@ -111,7 +111,7 @@ def _cut(copier: Copier, inventory: DatabaseInventory) -> tuple[Chunk, ...]:
     """The chunks; where the tables are cut is decided once, before the first of them arrives."""
     chunks, marks = copier.chunks(inventory), copier.target.marks()
     if not marks and all(chunk.pages is None for chunk in chunks):
-        copier.target.cut(cuts(inventory, chunks, sessions=copier.sessions))
+        copier.target.cut(cuts(inventory, chunks, jobs=copier.jobs))
         chunks = copier.chunks(inventory)
     begun = {chunk.table for chunk in chunks if chunk.name in marks}
     for table in dict.fromkeys(chunk.table for chunk in chunks if chunk.pages is not None):
@@ -144,7 +144,7 @@ def _carry_out(
         copier.target.held(),
         copier.source.snapshot() as snapshot,
         copier.target.building(
-            script.encoding, partial(copier.source.statistics, snapshot), sessions=copier.sessions
+            script.encoding, partial(copier.source.statistics, snapshot), sessions=copier.builders
         ) as builders,
     ):
         yard = Yard(
@@ -152,7 +152,7 @@ def _carry_out(
             job=lambda some: _job(copier, inventory, some, snapshot),
             look=lambda: _look(copier, inventory.fingerprint),
             build=lambda task, idle: _build(copier, builders, task, left, made, idle),
-            sessions=copier.sessions,
+            builders=copier.builders,
             abandon=copier.target.abandon,
             evict=copier.target.evict,
         )

@@ -128,8 +128,10 @@ class Copier:
     finish: CopyFinish
     definitions: Definitions
     crew: Callable[[], Crew]
-    sessions: int
-    """Tasks that may run at once."""
+    jobs: int
+    """Tables that are copied at once."""
+    builders: int
+    """Indexes that are built at once."""
     leaked: str = "The fence did not hold: roll back, find who writes to the old database, and start a new run."
     """What to do when the source changed while it was copied."""
     source_dsn: Dsn

@@ -107,13 +107,14 @@ def _script(copier: Copier, parted: Parted) -> Script | None:
 
 def _make_islands(copier: Copier, parted: Parted, script: Script) -> None:
     """Schemas and the first tables in one transaction, so that there are tables where schemas are ours."""
-    sessions = max(1, copier.sessions - 1)
-    batches = list(batched(parted.islands, sessions=sessions))
+    batches = list(batched(parted.islands, sessions=copier.builders))
     texts = [[_worded(entry, script) for entry in batch] for batch in batches]
-    with copier.target.building(script.encoding, sessions=sessions) as builders:
+    with copier.target.building(script.encoding, sessions=copier.builders) as builders:
         if parted.schemas:
             builders.make([*(_worded(entry, script) for entry in parted.schemas), *(texts.pop() if texts else ())])
-        abreast((partial(builders.make, each) for each in texts), sessions=sessions, abandon=copier.target.abandon)
+        abreast(
+            (partial(builders.make, each) for each in texts), sessions=copier.builders, abandon=copier.target.abandon
+        )
 
 
 def _worded(entry: TocEntry, script: Script) -> tuple[str, str]:

@@ -9,6 +9,7 @@ SELECT 'pg_catalog.pg_constraint'::regclass::oid::bigint, k.oid::bigint,
                  JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
                  JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
                 WHERE i.indrelid = k.conrelid AND m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL
+                  AND i.indnkeyatts >= pg_catalog.array_length(k.conkey, 1)
                   -- int2vector counts from 0.
                   AND i.indkey[0:pg_catalog.array_length(k.conkey, 1) - 1]::int2[] @> k.conkey)
   FROM pg_catalog.pg_constraint AS k
