@@ -57,14 +57,18 @@ def ours(jobs: int | None = None) -> Tool:
 
 
 def dump_and_restore(jobs: int, *, compressed: bool = False) -> Tool:
-    """The directory format; compressed as it comes, with which both are slower on one machine, or not."""
+    """The directory format; compressed as it comes, with which both are slower on one machine, or not. ANALYZE follows,
+    as after every restore: the others do it, too."""
 
     def commands(pair: Pair, shape: Shape, place: Path) -> list[list[str]]:
-        dump, restore = (str(programs(pair.target.major) / name) for name in ("pg_dump", "pg_restore"))
+        dump, restore, vacuum = (
+            str(programs(pair.target.major) / name) for name in ("pg_dump", "pg_restore", "vacuumdb")
+        )
         archive = str(place / "archive")
         return [
             [dump, "-Fd", f"-j{jobs}", *([] if compressed else ["-Z0"]), "-f", archive, pair.source_url(shape)],
             [restore, f"-j{jobs}", "--no-owner", "-d", pair.target_url, archive],
+            [vacuum, "--analyze-only", "--quiet", f"-j{jobs}", "-d", pair.target_url],
         ]
 
     if compressed:
