@@ -18,7 +18,7 @@ from pgcutover.copying.crew import Crew, processes
 from pgcutover.copying.graph import Yard, carry_out
 from pgcutover.errors import CopyError, ToolError
 from pgcutover.planning.chunks import Chunk
-from pgcutover.planning.tasks import Task, TaskKind
+from pgcutover.planning.tasks import Task, TaskKind, weighed
 
 
 @dataclass
@@ -183,6 +183,24 @@ def test_no_more_is_built_at_once_than_there_are_builders() -> None:
     yard.gate.set()
     thread.join()
     assert 3 == len(yard.ended)
+
+
+def test_what_takes_longer_than_was_thought_is_weighed_anew() -> None:
+    """Builds turn out to take ten times as long as copies of the same weight: what is built upon is copied first."""
+    size = 8 * 2**20
+
+    def slowly(task: Task, _: int) -> None:
+        time.sleep(0.2)
+        watched.do(task.name)
+
+    first = [copy("first"), build("build first", "copy first")]
+    second = [copy("plain"), copy("indexed"), build("build indexed", "copy indexed")]
+    weights = {"copy plain": 3 * size}
+    tasks = [replace(task, weight=weights.get(task.name, size)) for task in first]
+    tasks += [replace(task, weight=weights.get(task.name, size), needs=(*task.needs, "build first")) for task in second]
+    watched = Watched()
+    carry_out(weighed(tasks), replace(watched.work(copiers=1, builders=1), build=slowly))
+    assert ["copy first", "build first", "copy indexed", "copy plain", "build indexed"] == watched.began
 
 
 def test_what_a_dead_worker_held_is_let_go_before_another_tries(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_pace_takes_the_rate_of_the_last_seconds() -> None:
     pace = Pace()
     for at_s, done in ((0, 0), (10, 1_000), (20, 2_000), (30, 12_000), (40, 22_000)):
         pace.see(float(at_s), done)
-    assert 1000.0 == pace.bytes_per_s
+    assert 1000.0 == pace.per_s
     assert 5.0 == pace.left_s(5_000)
 
 
@@ -225,7 +225,7 @@ def test_pace_knows_nothing_at_first_and_of_a_standstill() -> None:
     """One figure gives no rate, and a copy that stands still has no end."""
     pace = Pace()
     pace.see(0.0, 10)
-    assert pace.bytes_per_s is None
+    assert pace.per_s is None
     pace.see(5.0, 10)
     assert pace.left_s(100) is None
 
@@ -236,11 +236,20 @@ def test_pace_begins_anew_with_a_new_copy() -> None:
     pace.see(0.0, 0)
     pace.see(1.0, 5000)
     pace.see(2.0, 100)
-    assert pace.bytes_per_s is None
+    assert pace.per_s is None
 
 
 def test_many_builds_are_summed_up() -> None:
     """Two index builds are named, the rest counted."""
     build: Mapping[str, object] = {"table": TableName(schema="s", name="t"), "phase": "loading", "share": 0.5}
     figures = SimpleNamespace(**{**vars(FIGURES), "builds": tuple(SimpleNamespace(**build) for _ in range(5))})
-    assert sentence(figures, Pace()).endswith("index on t: loading 50%; index on t: loading 50%; 3 more")
+    assert sentence(figures, Pace(), Pace()).endswith("index on t: loading 50%; index on t: loading 50%; 3 more")
+
+
+def test_bytes_and_rows_have_a_rate_each() -> None:
+    """How fast bytes arrive, how fast rows do, and when the last of them will be there."""
+    of_bytes, of_rows = Pace(), Pace()
+    for at_s, byte, row in ((0.0, 0, 0), (10.0, 1_200_000, 3400)):
+        of_bytes.see(at_s, byte)
+        of_rows.see(at_s, row)
+    assert "5 of 43 tables, 120.0 kB/s, 340 rows/s, last row in 23.3 s" in sentence(FIGURES, of_bytes, of_rows)

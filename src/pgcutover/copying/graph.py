@@ -5,6 +5,7 @@ ended well and no other works alone on a table of its own; after the first error
 """
 
 import heapq
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,7 +18,14 @@ from pgcutover.copying.chunk import ChunkJob, Copied
 from pgcutover.copying.crew import Crew
 from pgcutover.facts.names import TableName
 from pgcutover.planning.chunks import Chunk
-from pgcutover.planning.tasks import Task, TaskKind
+from pgcutover.planning.tasks import Task, TaskKind, weighed
+
+LEARNT_FROM = 4 * 2**20
+"""Of a lighter task most is not its weight."""
+RELEARNT_AT = 1.25
+TICK_S = 1e-3
+LIMIT = 10.0
+"""Once more, or less, than weights said: some tasks wait for a disk, and the next may not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,11 @@ class _State:
     """Under way."""
     _to_copy: int = 0
     """Not done."""
+    _began_s: dict[Future[Any], float] = field(default_factory=dict)
+    _pace: dict[TaskKind, tuple[float, float]] = field(default_factory=dict)
+    """Seconds and weight of what is done."""
+    _builds: float = 1.0
+    """How much longer a build takes, of the same weight, than a copy."""
 
     def begin(self) -> None:
         for task in self.tasks.values():
@@ -124,20 +137,21 @@ class _State:
         return kind is not TaskKind.LOOK and len(self.running) - self._copies >= self.yard.builders
 
     def _submit(self, task: Task) -> None:
+        future: Future[Any]
         if task.kind is TaskKind.LOOK:
-            self.running[self.threads.submit(self.yard.look)] = task
-            return
-        if task.kind is not TaskKind.COPY:
+            future = self.threads.submit(self.yard.look)
+        elif task.kind is TaskKind.COPY:
+            job = self.yard.job(task.chunks)
+            future = self.yard.crew.submit(job)
+            self.jobs[future] = job
+        else:
             idle = max(self.yard.builders - len(self.running) - 1, 0) if not self._ready else 0
-            self.running[self.threads.submit(self.yard.build, task, idle)] = task
-            return
-        job = self.yard.job(task.chunks)
-        future = self.yard.crew.submit(job)
+            future = self.threads.submit(self.yard.build, task, idle)
         self.running[future] = task
-        self.jobs[future] = job
+        self._began_s[future] = time.monotonic()
 
     def finish(self, future: Future[Any]) -> None:
-        task = self.running.pop(future)
+        task, took_s = self.running.pop(future), time.monotonic() - self._began_s.pop(future)
         job = self.jobs.pop(future, None)
         if job is None:
             future.result()
@@ -155,10 +169,33 @@ class _State:
                 # Building may take hours yet, and idle workers hold memory.
                 self.yard.crew.close()
         self._taken -= task.alone
+        self._learn(task, took_s)
         for name in self._after.pop(task.name, ()):
             self.waiting[name] -= 1
             if not self.waiting[name]:
                 self._offer(name)
+
+    def _learn(self, task: Task, took_s: float) -> None:
+        """Weigh anew when builds take longer, or shorter, beside copies than was thought."""
+        if task.weight < LEARNT_FROM:
+            return
+        seconds, weight = self._pace.get(task.kind, (0.0, 0.0))
+        self._pace[task.kind] = seconds + took_s, weight + task.weight
+        if not self._pace.keys() >= {TaskKind.COPY, TaskKind.BUILD}:
+            return
+        copying, building = (self._seconds_each(kind) for kind in (TaskKind.COPY, TaskKind.BUILD))
+        builds = min(LIMIT, max(1 / LIMIT, building / copying))
+        if max(builds / self._builds, self._builds / builds) < RELEARNT_AT:
+            return
+        self._builds = builds
+        self.tasks = {task.name: task for task in weighed(tuple(self.tasks.values()), builds=builds)}
+        self._ready = [(-self.tasks[name].urgency, order, name) for _, order, name in self._ready]
+        heapq.heapify(self._ready)
+
+    def _seconds_each(self, kind: TaskKind) -> float:
+        """For a unit of weight."""
+        seconds, weight = self._pace[kind]
+        return max(seconds, TICK_S) / weight
 
     def give_up(self, error: BaseException) -> None:
         """Nothing starts any more, and what runs is ended."""

@@ -14,7 +14,7 @@ from pgcutover.app.workers import JOBS
 from pgcutover.errors import UsageError
 from pgcutover.faces import cli_verify
 from pgcutover.faces.every import Every
-from pgcutover.faces.progress import Watch, sentence
+from pgcutover.faces.progress import Watch
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.cluster import ClusterPlace
 from pgcutover.facts.names import Dsn
@@ -136,7 +136,7 @@ def shown_on(
             def tell() -> None:
                 if watch.newest is None:
                     return
-                words = what() + sentence(watch.newest, watch.pace)
+                words = what() + watch.sentence()
                 if status is not None:
                     status.update(words)
                 else:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from pgcutover.faces.every import Every
 from pgcutover.faces.figures import clock, duration
-from pgcutover.faces.progress import CopyProgress, ProgressSource, Watch, sentence
+from pgcutover.faces.progress import CopyProgress, ProgressSource, Watch
 from pgcutover.faces.wording import POINT_OF_NO_RETURN, undo_sentence
 from pgcutover.planning.plan import Plan, PlannedStep
 from pgcutover.running.journal import Event
@@ -145,7 +145,7 @@ class Lines(Watcher):
 
     def _tell(self) -> None:
         if self._watch is not None and self._watch.newest is not None:
-            self._say(Text(f"         copy: {sentence(self._watch.newest, self._watch.pace)}"))
+            self._say(Text(f"         copy: {self._watch.sentence()}"))
 
     def _goes_on(self, step: str, begun_s: float) -> None:
         spent = duration(time.monotonic() - begun_s)
@@ -199,7 +199,7 @@ class Screen(Watcher):
         spinner.update(text=Text(f"{event.step} {spent}{self.known.planned(event.step)}"))
         if self._watch is None or self._watch.newest is None or event.step != COPY:
             return spinner
-        return Group(spinner, _bar(self._watch.newest), Text(f"  {sentence(self._watch.newest, self._watch.pace)}"))
+        return Group(spinner, _bar(self._watch.newest), Text(f"  {self._watch.sentence()}"))
 
     def _still(self) -> None:
         if self._live is not None:

@@ -53,30 +53,30 @@ ProgressSource = Callable[[], CopyProgress | None]
 
 
 class Pace:
-    """Rate and time left, from the figures seen in the last seconds."""
+    """Rate and time left, from the figures seen in the last seconds: of bytes, of rows, whatever only grows."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
-    def see(self, at_s: float, bytes_done: int) -> None:
+    def see(self, at_s: float, done: int) -> None:
         """Take note of a figure; one lower than the last means a new copy."""
-        if self._seen and bytes_done < self._seen[-1][1]:
+        if self._seen and done < self._seen[-1][1]:
             self._seen.clear()
-        self._seen.append((at_s, bytes_done))
+        self._seen.append((at_s, done))
         while len(self._seen) > 2 and at_s - self._seen[0][0] > WINDOW_S:
             self._seen.popleft()
 
     @property
-    def bytes_per_s(self) -> float | None:
+    def per_s(self) -> float | None:
         if len(self._seen) < 2:
             return None
         (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
         return (last - first) / (last_s - first_s) if last_s > first_s else None
 
-    def left_s(self, bytes_left: int) -> float | None:
-        """Seconds until the bytes are there at this rate; None when nothing moves."""
-        speed = self.bytes_per_s
-        return max(0, bytes_left) / speed if speed else None
+    def left_s(self, left: int) -> float | None:
+        """Seconds until the rest is there at this rate; None when nothing moves."""
+        speed = self.per_s
+        return max(0, left) / speed if speed else None
 
 
 class Watch:
@@ -86,7 +86,7 @@ class Watch:
         self._source, self._poll_s = source, poll_s
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self.pace = Pace()
+        self._bytes, self._rows = Pace(), Pace()
         self.newest: CopyProgress | None = None
         self.trouble = ""
         """Why the newest asking failed; '' when it did not."""
@@ -112,21 +112,28 @@ class Watch:
             else:
                 self.trouble = ""
                 if found is not None:
-                    self.pace.see(time.monotonic(), found.bytes_done)
+                    self._bytes.see(time.monotonic(), found.bytes_done)
+                    self._rows.see(time.monotonic(), found.rows_done)
                     self.newest = found
             self._ended.wait(self._poll_s)
 
+    def sentence(self) -> str:
+        """How far it was when it was asked last; '' before the first answer."""
+        return "" if self.newest is None else sentence(self.newest, self._bytes, self._rows)
 
-def sentence(progress: CopyProgress, pace: Pace) -> str:
-    """1.2 GB of 41.2 GB, 3,400,000 rows, 5 of 43 tables, 95.1 MB/s, 7 min 01 s left; index on orders: sorting 40 %."""
+
+def sentence(progress: CopyProgress, of_bytes: Pace, of_rows: Pace) -> str:
+    """1.2 GB of 41.2 GB, 3,400,000 rows, 5 of 43 tables, 95.1 MB/s, 270,000 rows/s, last row in 7 min 01 s; index on
+    orders: sorting 40 %."""
     words = [
         f"{size(progress.bytes_done)} of {size(progress.bytes_total)}",
         f"{count(progress.rows_done)} rows",
         f"{progress.tables_done} of {counted(progress.tables_total, 'table')}",
     ]
-    left = pace.left_s(progress.bytes_total - progress.bytes_done)
-    words += [rate(pace.bytes_per_s, 1.0)] if pace.bytes_per_s else []
-    words += [f"{duration(left)} left"] if left else []
+    left = of_bytes.left_s(progress.bytes_total - progress.bytes_done)
+    words += [rate(of_bytes.per_s, 1.0)] if of_bytes.per_s else []
+    words += [f"{count(round(of_rows.per_s))} rows/s"] if of_rows.per_s else []
+    words += [f"last row in {duration(left)}"] if left else []
     return ", ".join(words) + _building(progress.builds)
 
 

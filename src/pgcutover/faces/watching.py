@@ -52,7 +52,7 @@ class Onlooker:
             words.append(f"{seen.tables_done} of {counted(seen.tables_total, 'table')}")
             words.append(f"{size(seen.bytes_done)} of {size(seen.bytes_total)} read")
             left = self._pace.left_s(seen.bytes_total - seen.bytes_done)
-            words += [rate(self._pace.bytes_per_s, 1.0)] if self._pace.bytes_per_s else []
+            words += [rate(self._pace.per_s, 1.0)] if self._pace.per_s else []
             words += [f"about {duration(left)} left"] if left else []
         return f"verify {duration(self.seconds)}: {', '.join(words)}"
 

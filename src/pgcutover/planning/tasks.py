@@ -111,7 +111,7 @@ def plan_tasks(inventory: DatabaseInventory, chunks: Iterable[Chunk], definition
     draft.tasks.append(
         Task(name="rest", kind=TaskKind.REST, needs=tuple(t.name for t in draft.tasks), entries=tuple(rest))
     )
-    return _weighed(draft.tasks)
+    return weighed(draft.tasks)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -354,17 +354,22 @@ def _grouped(chunks: Sequence[Chunk]) -> list[tuple[Chunk, ...]]:
     return [tuple(chunks[start : start + size]) for start in range(0, len(chunks), size)]
 
 
-def _weighed(tasks: Sequence[Task]) -> tuple[Task, ...]:
-    """With the urgency of each. Tasks come after those that they need, so one way back suffices."""
+def weighed(tasks: Sequence[Task], *, builds: float = 1.0) -> tuple[Task, ...]:
+    """With the urgency of each, the most urgent first; what is built takes so many times as long as its weight says.
+
+    Tasks come after those that they need, so one way back suffices; and again in what is returned.
+    """
     after: dict[str, float] = defaultdict(float)
-    weighed = []
+    found = []
     for task in reversed(tasks):
-        urgency = task.weight + after[task.name]
+        urgency = after[task.name] + (task.weight * builds if task.kind is TaskKind.BUILD else task.weight)
         for need in task.needs:
             after[need] = max(after[need], urgency)
         # What it finds may make everything else pointless.
-        weighed.append(replace(task, urgency=inf if task.kind is TaskKind.LOOK else urgency))
-    return tuple(sorted(weighed, key=lambda task: -task.urgency))
+        found.append(replace(task, urgency=inf if task.kind is TaskKind.LOOK else urgency))
+    # Of equal ones, too, those that are needed come first.
+    found.reverse()
+    return tuple(sorted(found, key=lambda task: -task.urgency))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
