@@ -1,7 +1,7 @@
 """`python -m bench`: `pgcutover copy` beside its peers and beside the machine's floor, in one run, on one machine.
 
-Runs alternate, so that a machine that slows down slows all of them; what counts are ratios of medians. See
-bench/README.md for what the figures mean and do not.
+Runs alternate, so that a machine that slows down slows all of them; what counts are ratios within a round, of which the
+median is printed. See bench/README.md for what the figures mean and do not.
 """
 
 import argparse
@@ -51,14 +51,15 @@ def _measured(servers: Pair, shape: Shape, wanted: argparse.Namespace) -> dict[s
     servers.build(shape, wanted.size)
     others = [] if wanted.only_ours else [tool for tool in peers(servers) if wanted.peers in tool.name]
     tools = [*(ours(jobs) for jobs in wanted.jobs), *others]
-    floor = {} if wanted.no_floor else floor_s(servers, shape)
-    rounds = []
+    rounds, floors = [], []
     for number in range(wanted.repeats):
+        if not wanted.no_floor:
+            floors.append(floor_s(servers, shape))
         # Nobody always comes first, or always after the same one.
         turn = number % len(tools)
         rounds.append({t.name: _said(run(t, servers, shape), t) for t in (*tools[turn:], *tools[:turn])})
     runs = {tool.name: [done[tool.name] for done in rounds] for tool in tools}
-    return _figures(servers, shape, wanted, floor=floor, runs=runs)
+    return _figures(servers, shape, wanted, floors=floors, runs=runs)
 
 
 def _said(done: Run, tool: Tool) -> Run:
@@ -67,12 +68,19 @@ def _said(done: Run, tool: Tool) -> Run:
 
 
 def _figures(
-    servers: Pair, shape: Shape, wanted: argparse.Namespace, *, floor: dict[str, float], runs: dict[str, list[Run]]
+    servers: Pair,
+    shape: Shape,
+    wanted: argparse.Namespace,
+    *,
+    floors: list[dict[str, float]],
+    runs: dict[str, list[Run]],
 ) -> dict[str, Any]:
-    middle = {name: statistics.median(done.seconds for done in each) for name, each in runs.items()}
+    seconds = {name: [done.seconds for done in each] for name, each in runs.items()}
+    middle = {name: statistics.median(each) for name, each in seconds.items()}
     mine, others = next(iter(runs)), {n: s for n, s in middle.items() if not n.startswith("pgcutover")}
+    ratios = {name: _ratio(seconds[name], seconds[mine]) for name in others}
     best = {
-        f"{family} best": min(seconds for name, seconds in others.items() if name.startswith(family))
+        f"{family} best": min((name for name in others if name.startswith(family)), key=lambda name: ratios[name])
         for family in ("pgcopydb", "pg_dump")
         if any(name.startswith(family) for name in others)
     }
@@ -85,21 +93,36 @@ def _figures(
         "majors": list(wanted.majors),
         "cores": len(os.sched_getaffinity(0)),
         "database_mb": round(servers.data_bytes(shape) / 1e6),
-        "floor_s": floor.get("floor"),
-        "floor_parts_cpu_s": {name: s for name, s in floor.items() if name != "floor"},
+        "floor_s": round(statistics.median(floor["floor"] for floor in floors), 2) if floors else None,
+        "floor_parts_cpu_s": {
+            part: round(statistics.median(floor[part] for floor in floors), 2)
+            for part in (floors[0] if floors else ())
+            if part != "floor"
+        },
         "pgcutover_s": round(middle[mine], 2),
-        "peers_s": {name: round(s, 2) for name, s in {**best, **others}.items()},
-        "spread_s": {name: [round(d.seconds, 2) for d in each] for name, each in runs.items()},
+        "peers_s": {**{family: round(middle[name], 2) for family, name in best.items()}, **_rounded(others)},
+        "spread_s": {name: [round(each, 2) for each in all_of] for name, all_of in seconds.items()},
         "rss_mb": round(max(done.rss_mb for done in our_runs)),
         "tool_cpu_share": round(
             statistics.median(d.tool_cpu_s / (d.tool_cpu_s + d.servers_cpu_s) for d in our_runs), 3
         ),
         "servers_cpu_s": round(statistics.median(d.servers_cpu_s for d in our_runs), 2),
-        "ratio_to_peers": {name: round(seconds / middle[mine], 2) for name, seconds in best.items()},
+        "ratio_to_peers": {**{family: round(ratios[name], 2) for family, name in best.items()}, **_rounded(ratios)},
     }
-    if figures["floor_s"]:
-        figures["ratio_to_floor"] = round(middle[mine] / figures["floor_s"], 2)
+    if floors:
+        each = [floor["floor"] for floor in floors]
+        figures["spread_s"] = {"floor": [round(one, 2) for one in each], **figures["spread_s"]}
+        figures["ratio_to_floor"] = round(_ratio(seconds[mine], each), 2)
     return figures
+
+
+def _ratio(theirs: list[float], ours_: list[float]) -> float:
+    """How many times as long as ours, round by round; the median: a machine's speed drifts between rounds."""
+    return statistics.median(t / o for t, o in zip(theirs, ours_, strict=True))
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(figure, 2) for name, figure in figures.items()}
 
 
 def _text(figures: dict[str, Any]) -> str:
