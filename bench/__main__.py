@@ -7,6 +7,7 @@ median is printed. See bench/README.md for what the figures mean and do not.
 import argparse
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -26,7 +27,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     asked.add_argument("shapes", nargs="*", default=["a"], metavar="SHAPE", help="a to e; a when none is named")
     asked.add_argument("--size", type=float, default=1.0, help="factor of the full size")
-    asked.add_argument("--repeats", type=int, default=3)
+    asked.add_argument("--repeats", type=int, default=3, choices=range(1, 100), metavar="N")
     asked.add_argument("--only-ours", action="store_true", help="no peers: to see whether a change made it slower")
     asked.add_argument("--peers", default="", metavar="WORD", help="only those with this word in their names")
     asked.add_argument("--jobs", type=int, nargs="*", default=[None], help="ours with each of these")
@@ -55,9 +56,9 @@ def _measured(servers: Pair, shape: Shape, wanted: argparse.Namespace) -> dict[s
     for number in range(wanted.repeats):
         if not wanted.no_floor:
             floors.append(floor_s(servers, shape))
-        # Nobody always comes first, or always after the same one.
-        turn = number % len(tools)
-        rounds.append({t.name: _said(run(t, servers, shape), t) for t in (*tools[turn:], *tools[:turn])})
+        # Nobody always comes first, or after the same one; each time the same order, so that a round can be repeated.
+        order = random.Random(number).sample(tools, len(tools))
+        rounds.append({tool.name: _said(run(tool, servers, shape), tool) for tool in order})
     runs = {tool.name: [done[tool.name] for done in rounds] for tool in tools}
     return _figures(servers, shape, wanted, floors=floors, runs=runs)
 
@@ -109,8 +110,9 @@ def _figures(
         "servers_cpu_s": round(statistics.median(d.servers_cpu_s for d in our_runs), 2),
         "ratio_to_peers": {**{family: round(ratios[name], 2) for family, name in best.items()}, **_rounded(ratios)},
     }
-    if floors:
-        each = [floor["floor"] for floor in floors]
+    each = [floor["floor"] for floor in floors]
+    # At a tiny size there is nothing to hold anything against.
+    if floors and min(each) > 0:
         figures["spread_s"] = {"floor": [round(one, 2) for one in each], **figures["spread_s"]}
         figures["ratio_to_floor"] = round(_ratio(seconds[mine], each), 2)
     return figures

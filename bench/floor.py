@@ -2,7 +2,7 @@
 
 It is the sum of the sessions' own user and system time for: COPY of every table to binary on the source; COPY of it
 from binary with FREEZE on the target; every index built, one after the other; every foreign key validated; ANALYZE.
-No tool that has the servers do these things can be faster on this machine while its cores do nothing else.
+Who has the servers do these things as they would by themselves cannot be faster while the cores do nothing else.
 """
 
 import os

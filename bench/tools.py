@@ -20,7 +20,7 @@ from bench.world import Pair, cpu_s, programs
 SAMPLE_S = 0.1
 PATIENCE_S = 5.0
 SORTING = {"PGOPTIONS": "-c maintenance_work_mem=32MB"}
-"""With the server's own 128 MB sorts take longer; nobody is given less than we give ourselves."""
+"""With the server's own 128 MB sorts take longer. Nothing else of what ours asks of its sessions is given to others."""
 PR_SET_CHILD_SUBREAPER = 36
 
 

@@ -88,13 +88,15 @@ class Pair:
             return {name: _count(session, name) for (name,) in tables}
 
     def objects(self, url: str) -> dict[str, int]:
-        """How many indexes and valid constraints of each kind there are."""
+        """How many indexes, valid constraints of each kind, and columns with statistics there are."""
         with psycopg.connect(url, autocommit=True) as session:
             found = session.execute(
                 "SELECT 'index', count(*) FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid "
                 "WHERE c.relnamespace = 'public'::regnamespace AND i.indisvalid UNION ALL "
                 "SELECT 'constraint ' || contype::text, count(*) FROM pg_constraint "
-                "WHERE connamespace = 'public'::regnamespace AND convalidated AND contype <> 'n' GROUP BY contype"
+                "WHERE connamespace = 'public'::regnamespace AND convalidated AND contype <> 'n' GROUP BY contype "
+                "UNION ALL "
+                "SELECT 'statistics', count(DISTINCT (tablename, attname)) FROM pg_stats WHERE schemaname = 'public'"
             ).fetchall()
             return dict(found)
 

@@ -63,6 +63,16 @@ def test_a_server_of_this_machine_does_no_more_at_once_than_it_has_cores(target:
     assert 1 == no_more_than_cores(server, 1)
 
 
+def test_the_cores_counted_are_the_servers(target: Dsn) -> None:
+    """Whoever is held to one core does not take the server for as small."""
+    server, all_of_them = Server(dsn=plain(target), side="target"), os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_of_them)})
+    try:
+        assert len(all_of_them) == no_more_than_cores(server, 10_000)
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+
+
 def test_a_server_elsewhere_gets_as_much_as_was_wanted(target: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tunnel's end here says nothing about the machine behind it: no process of that number serves that port."""
     monkeypatch.setattr("pgcutover.edges.capacity.PROCESSES", "/nowhere")

@@ -16,7 +16,7 @@ from rich.console import Console
 from pgcutover.edges.journal import SqliteJournal
 from pgcutover.errors import CopyError
 from pgcutover.faces import live
-from pgcutover.faces.progress import CopyProgress, Pace, sentence
+from pgcutover.faces.progress import CopyProgress, Pace, Watch, sentence
 from pgcutover.facts.names import TableName
 from pgcutover.running.runner import Runner
 from pgcutover.running.state import StepState
@@ -237,6 +237,30 @@ def test_pace_begins_anew_with_a_new_copy() -> None:
     pace.see(1.0, 5000)
     pace.see(2.0, 100)
     assert pace.per_s is None
+
+
+def figures(done: int) -> CopyProgress:
+    """Those of a copy of 100 MB."""
+    return SimpleNamespace(**{**vars(FIGURES), "bytes_done": done, "bytes_total": 10**8, "rows_done": done // 100})
+
+
+def test_a_table_that_waits_for_its_commit_is_not_taken_back() -> None:
+    """Arrived whole, it is in no view until it is committed: for that moment the figures stay as they were."""
+    watch = Watch(lambda: None)
+    done = [40_000_000, 45_000_000, 5_000_000, 50_000_000, 55_000_000]
+    for second, size in enumerate(done):
+        watch.take(float(second), figures(size))
+    assert watch.sentence().startswith("55.0 MB of 100.0 MB, 550,000 rows")
+    assert "3.8 MB/s, 37,500 rows/s" in watch.sentence()
+
+
+def test_a_copy_that_begins_anew_is_believed_after_a_while() -> None:
+    """A sum that stays lower is of another copy, and its rate is its own."""
+    watch = Watch(lambda: None)
+    for second, size in enumerate((90, 10, 11, 12, 13, 14, 15, 16)):
+        watch.take(float(second), figures(size * 10**6))
+    assert "16.0 MB of 100.0 MB" in watch.sentence()
+    assert "1.0 MB/s" in watch.sentence()
 
 
 def test_many_builds_are_summed_up() -> None:

@@ -39,7 +39,15 @@ def no_more_than_cores(target: Server, wanted: int) -> int:
     with target.session("capacity") as session:
         row = session.execute("SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()").fetchone()
         assert row is not None, "a function gives one row"
-        return min(wanted, len(os.sched_getaffinity(0))) if _of_this_machine(*row) else wanted
+        return min(wanted, _cores(row[0])) if _of_this_machine(*row) else wanted
+
+
+def _cores(pid: int) -> int:
+    """Those that the server may use, which need not be those that we may."""
+    try:
+        return len(os.sched_getaffinity(pid))
+    except OSError:
+        return os.cpu_count() or 1
 
 
 def _of_this_machine(pid: int, port: int | None) -> bool:

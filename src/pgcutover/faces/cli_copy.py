@@ -29,7 +29,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=64,
-        help=f"Tables copied at once; default: {JOBS}, with --cluster all that it has threads for.",
+        help=f"Tables copied at once; default: {JOBS}, or the target's cores if it runs here and has fewer.",
         metavar="N",
     ),
 ]

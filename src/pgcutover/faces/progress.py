@@ -17,6 +17,9 @@ from pgcutover.facts.names import TableName
 POLL_S = 1.0
 WINDOW_S = 20.0
 """Over which the rate is taken: shorter jumps with every large table's end, longer is stale."""
+HELD_S = 5.0
+"""A sum that falls is not believed for so long: a table that has arrived whole is in no view until its transaction has
+committed. One that stays lower is of a new copy."""
 SHOWN_BUILDS = 2
 
 
@@ -87,6 +90,8 @@ class Watch:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._bytes, self._rows = Pace(), Pace()
+        self._fell_s: float | None = None
+        """When the sum fell below the newest that was believed."""
         self.newest: CopyProgress | None = None
         self.trouble = ""
         """Why the newest asking failed; '' when it did not."""
@@ -112,10 +117,19 @@ class Watch:
             else:
                 self.trouble = ""
                 if found is not None:
-                    self._bytes.see(time.monotonic(), found.bytes_done)
-                    self._rows.see(time.monotonic(), found.rows_done)
-                    self.newest = found
+                    self.take(time.monotonic(), found)
             self._ended.wait(self._poll_s)
+
+    def take(self, at_s: float, found: CopyProgress) -> None:
+        """Believe an answer, or wait for a better one."""
+        if self.newest is not None and found.bytes_done < self.newest.bytes_done:
+            self._fell_s = at_s if self._fell_s is None else self._fell_s
+            if at_s - self._fell_s < HELD_S:
+                return
+        self._fell_s = None
+        self._bytes.see(at_s, found.bytes_done)
+        self._rows.see(at_s, found.rows_done)
+        self.newest = found
 
     def sentence(self) -> str:
         """How far it was when it was asked last; '' before the first answer."""

@@ -327,7 +327,9 @@ class _Draft:
         return not_valid(work.sql)
 
     def _frozen(self, key: ForeignKey) -> bool:
-        return all(chunk.freeze for name in (key.table, key.referenced) for chunk in self.chunks_of[name])
+        """Whether the rows of both sides are known to arrive so; not where they come through the root of a tree."""
+        sides = [self.chunks_of[name] for name in (key.table, key.referenced)]
+        return all(sides) and all(chunk.freeze for side in sides for chunk in side)
 
     def _bytes(self, name: TableName) -> int:
         return sum(self.tables[member].data_bytes for member in self._whole(name) if member in self.tables)
