@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from little_database import LITTLE, own_database, rows_of, run_sql, take_run
-from pgcutover.facts.names import Dsn
+from pgcutover.facts.names import Dsn, Secret
 from pgcutover.lab.clusters import Cluster, binaries
 
 BIG = "".join(
@@ -72,6 +73,30 @@ def test_everything_arrives_and_is_proved(source: Dsn, target: Dsn, tmp_path: Pa
     again = copy(source, target, cwd=tmp_path)
     assert 83 == again.returncode
     assert "the target already holds objects" in again.stderr
+
+
+def test_whoever_may_read_everything_may_copy(source: Dsn, target: Dsn, cluster16: Cluster, tmp_path: Path) -> None:
+    """A reader that owns nothing and ends nobody's sessions is enough, and what a fence would need is not asked for; a
+    password that is refused is said to be that; figures are JSON where that was asked for."""
+    run_sql(source, BIG + "SELECT lo_from_bytea(4711, 'large'); GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC")
+    run_sql(source, "CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM big0")
+    reader = replace(source, user=f"{source.user}_reader", password=Secret("a-reader"))
+    with cluster16.superuser(source.database) as session:
+        session.execute(f"CREATE ROLE {reader.user} LOGIN PASSWORD 'a-reader'".encode())
+        session.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader.user}".encode())
+    try:
+        refused = copy(replace(reader, password=Secret("another")), target, cwd=tmp_path)
+        done = copy(reader, target, "--verify", "--json", cwd=tmp_path)
+    finally:
+        with cluster16.superuser(source.database) as session:
+            session.execute(f"DROP OWNED BY {reader.user}".encode())
+            session.execute(f"DROP ROLE {reader.user}".encode())
+    assert (80, True) == (refused.returncode, "Check user and password" in refused.stderr)
+    said = json.loads(done.stdout)
+    assert [] == [words for words in said["left_out"] if "large object" in words or "materialised" in words]
+    assert 60_000 <= said["rows"]
+    assert [] == [table for table in said["comparison"]["tables"] if table["equal"] is not True]
+    assert all(line.startswith("{") for line in done.stderr.replace("} {", "}\n{").splitlines())
 
 
 AWKWARD = r"""

@@ -26,10 +26,10 @@ def refuse_source(reading: CopySource, inventory: DatabaseInventory) -> None:
             f"source {reading.server.dsn}: not everything can be read: {named}{more}",
             hint="Nothing was touched. Log in as the owner, or GRANT what is missing; for row security, BYPASSRLS.",
         )
-    stopping = [blocker for blocker in inventory.blockers if blocker.stops]
+    stopping = [blocker for blocker in inventory.blockers if blocker.stops and not blocker.of_the_move]
     if stopping:
-        more = f"; and {len(stopping) - 1} more" if stopping[1:] else ""
-        raise RefusedError(f"source {reading.server.dsn}: {stopping[0].what}{more}", hint=stopping[0].hint)
+        what = "; ".join(blocker.what for blocker in stopping)
+        raise RefusedError(f"source {reading.server.dsn}: {what}", hint=" ".join(b.hint for b in stopping))
 
 
 def refuse_target(target: Server, inventory: DatabaseInventory, *, run_id: str) -> None:
@@ -63,10 +63,13 @@ def refuse_target(target: Server, inventory: DatabaseInventory, *, run_id: str) 
             "SELECT EXISTS (SELECT FROM pgcutover.definitions WHERE run_id = %s)", (run_id,)
         ).fetchone() == (True,)
     if contents and not ours:
+        # Tables first: what stands on them says less.
+        contents.sort(key=lambda name: not name.startswith("table "))
         more = f" and {len(contents) - NAMED} more" if len(contents) > NAMED else ""
         raise TargetNotEmptyError(
             f"the target already holds objects: {', '.join(contents[:NAMED])}{more}",
-            hint="Nothing was touched. Give the copy an empty database.",
+            hint="Nothing was touched. Give the copy an empty database; where one has ended here already, pgcutover "
+            "verify compares both.",
         )
     refuse_older(target, inventory, version)
     _refuse_extensions(target, inventory, extensions)

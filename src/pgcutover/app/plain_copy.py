@@ -254,7 +254,7 @@ class _Copying:
         # Its effect is found together with that of the next.
         Schema().do(self, before)
         copied = self._done(Copy(), before).evidence
-        left_out = [blocker.what for blocker in self.inventory.blockers]
+        left_out = [blocker.what for blocker in self.inventory.blockers if not blocker.of_the_move]
         left_out += [f"{out.entry}: {out.reason}" for out in copier.entries().left_out if out.matters]
         left_out += self._finish()
         return CopyDone(

@@ -22,6 +22,7 @@ class Phrase:
     what: str
     hint: str
     stops: bool = True
+    of_the_move: bool = False
     shown: int = NAMES_SHOWN
 
 
@@ -30,10 +31,12 @@ PHRASES: Mapping[str, Phrase] = {
         what="{names} large objects: they are copied one by one while the application is closed",
         hint="Store what is large or numerous as bytea or outside the database, then lo_unlink it: tables are faster.",
         stops=False,
+        of_the_move=True,
     ),
     "many_large_objects": Phrase(
         what="{names} large objects are more than can be fenced",
         hint="vacuumlo removes those that nothing refers to; store the others as bytea or outside the database.",
+        of_the_move=True,
     ),
     "superuser_only": Phrase(
         what="only a superuser may create {names}, and RDS has none",
@@ -76,6 +79,7 @@ PHRASES: Mapping[str, Phrase] = {
     "not_ours": Phrase(
         what="the role owns neither {names} nor is it a member of the owner, so it cannot fence them",
         hint="ALTER TABLE (LARGE OBJECT) … OWNER TO the database's owner, or grant it membership of the owning role.",
+        of_the_move=True,
     ),
     "unreadable": Phrase(
         what="the role may not read {names}",
@@ -84,15 +88,18 @@ PHRASES: Mapping[str, Phrase] = {
     "not_the_owner": Phrase(
         what="the role has not the rights of the owner of database {names}, so it cannot fence it",
         hint="Log in as the database's owner (on Heroku the default credential), or GRANT that role to this one.",
+        of_the_move=True,
     ),
     "no_schemas": Phrase(
         what="the role may not create a schema in database {names}: pgcutover keeps the record of its run in one",
         hint="GRANT CREATE ON DATABASE … TO the role that pgcutover logs in as.",
+        of_the_move=True,
     ),
     "others_sessions": Phrase(
         what="the role may not see and end the sessions of {names}, so it could not fence them out",
         hint="GRANT pg_signal_backend, pg_read_all_stats TO the role (Heroku's default credential has both), or make "
         "it a member of theirs.",
+        of_the_move=True,
     ),
     "others_own": Phrase(
         what="objects of a role other than the database's owner: {names}; on the new server everything belongs to one",
@@ -117,6 +124,7 @@ PHRASES: Mapping[str, Phrase] = {
         hint="REFRESH them before the move and look at what they hold then; put what only an old one holds into a "
         "table. verify names those that turn out to be stale.",
         stops=False,
+        of_the_move=True,
     ),
     "user_mappings": Phrase(
         what="user mappings of foreign servers whose options this role may not see: {names}; they do not move",
@@ -126,15 +134,18 @@ PHRASES: Mapping[str, Phrase] = {
     "bypassing_roles": Phrase(
         what="roles that write whatever the tables' privileges say: {names}",
         hint="REVOKE pg_write_all_data from them or take away SUPERUSER: a fence made by privileges cannot hold them.",
+        of_the_move=True,
     ),
     "publications": Phrase(
         what="publications {names}: whoever subscribes to them stops receiving",
         hint="Point the subscribers at the new database, after it is open.",
         stops=False,
+        of_the_move=True,
     ),
     "subscriptions": Phrase(
         what="subscriptions {names} write into this database",
         hint="Disable or drop them: their worker is no client that a fence could keep out.",
+        of_the_move=True,
     ),
     "invalid_indexes": Phrase(
         what="invalid indexes {names}: they do not move",
@@ -144,6 +155,7 @@ PHRASES: Mapping[str, Phrase] = {
     "write_grant_chains": Phrase(
         what="privileges to write that a role other than the owner granted: {names}",
         hint="Grant them again as the owner and revoke these: the fence could not put them back exactly.",
+        of_the_move=True,
     ),
     "grant_chains": Phrase(
         what="privileges that a role other than the owner granted: {names}",
@@ -154,15 +166,18 @@ PHRASES: Mapping[str, Phrase] = {
         what="schemas of another owner in which others may create tables: {names}",
         hint="The fence cannot forbid it; a table made after the fence is found and stops the move.",
         stops=False,
+        of_the_move=True,
     ),
     "prepared_transactions": Phrase(
         what="prepared transactions {names}",
         hint="COMMIT PREPARED or ROLLBACK PREPARED them before the fence.",
+        of_the_move=True,
     ),
     "event_triggers": Phrase(
         what="event triggers {names}: the new server's master makes them, last of all",
         hint="RDS lets members of rds_superuser create them; prepare tries it, and names what is refused.",
         stops=False,
+        of_the_move=True,
     ),
     "path_bound": Phrase(
         what="indexes whose functions find what they call only with the application's search_path: {names}; they "
@@ -220,7 +235,12 @@ def path_blockers(server: Server) -> tuple[Blocker, ...]:
 def _blocker(phrase: Phrase, names: Sequence[str]) -> Blocker:
     shown = ", ".join(names[: phrase.shown])
     more = f" and {len(names) - phrase.shown} more" if len(names) > phrase.shown else ""
-    return Blocker(what=phrase.what.format(names=shown + more), hint=phrase.hint, stops=phrase.stops)
+    return Blocker(
+        what=phrase.what.format(names=shown + more),
+        hint=phrase.hint,
+        stops=phrase.stops,
+        of_the_move=phrase.of_the_move,
+    )
 
 
 def _extension_rows(connection: Connection) -> list[str]:

@@ -28,7 +28,8 @@ def affordable_jobs(source: Server, target: Server, *, wanted: int) -> int:
     narrow = source if possible["source"] <= possible["target"] else target
     if possible[narrow.side] < 1:
         raise RefusedError(
-            f"{narrow.side} {narrow.dsn} has only {free[narrow.side] + LEFT_FREE} free connections for this role",
+            f"{narrow.side} {narrow.dsn} has only {free[narrow.side] + LEFT_FREE} free connections for this role; one "
+            f"table at a time needs {LEFT_FREE + (READING + 1 if narrow is source else BUILDING + 3)}",
             hint="Nothing was touched. Stop clients, or raise the limit of the server, the database or the role.",
         )
     return min(wanted, possible[narrow.side])

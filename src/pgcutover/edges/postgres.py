@@ -178,6 +178,9 @@ def _hint(cause: psycopg.Error, side: Side) -> str:
     if "certificate" in text or "SSL" in text:
         return "TLS could not be agreed: check the CA bundle and that the host name is the one in the certificate."
     if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
+        if "authentication failed" in text or "no password supplied" in text:
+            # libpq reports what happens before a session exists without SQLSTATE.
+            return "Check user and password: in the URL, in PGPASSWORD or in ~/.pgpass. " + HINTS["28P01"]
         return f"Check that the {side} is up and reachable from here, then run the same command again."
     return ""
 

@@ -30,7 +30,7 @@ from pgcutover.facts.names import MASK
 if TYPE_CHECKING:
     from pgcutover.app.cutover import Cutover
 
-GO_ON = "Run the same command again to go on, or pgcutover status to see where a move stands."
+GO_ON = "Run the same command again to go on; where a move stands, pgcutover status tells."
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -218,8 +218,8 @@ def verify(
 @cli.command()
 def copy(
     context: typer.Context,
-    source: cli_verify.Source = None,
-    target: cli_verify.Target = None,
+    source: cli_copy.Source = None,
+    target: cli_copy.Target = None,
     jobs: cli_copy.Jobs = None,
     cluster: cli_copy.Cluster = None,
     cluster_ca: cli_copy.ClusterCa = None,
@@ -246,7 +246,7 @@ def copy(
         err=err,
         json=json,
     )
-    emit(out, done, render.copied(done), json=json)
+    emit(out, done, render.copied(done), json=json, wrapped=False)
     if done.comparison is not None:
         raise typer.Exit(done.comparison.exit_code)
 

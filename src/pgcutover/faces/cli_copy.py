@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from pgcutover.app.workers import JOBS
 from pgcutover.errors import UsageError
 from pgcutover.faces import cli_verify
 from pgcutover.faces.every import Every
-from pgcutover.faces.progress import Watch
+from pgcutover.faces.progress import CopyProgress, Watch
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.cluster import ClusterPlace
 from pgcutover.facts.names import Dsn
@@ -24,6 +26,19 @@ TOLD_EVERY_S = 10.0
 SHOWN_EVERY_S = 0.5
 FILE: dict[str, Any] = {"exists": True, "dir_okay": False, "readable": True, "metavar": "FILE"}
 
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="The database to copy: a postgres:// URL or service=NAME. It is only read.",
+        envvar="PGCUTOVER_SOURCE",
+        metavar="URL",
+        show_envvar=True,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(help="An empty database, as its owner.", envvar="PGCUTOVER_TARGET", metavar="URL", show_envvar=True),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -136,7 +151,7 @@ def shown_on(
             def tell() -> None:
                 if watch.newest is None:
                     return
-                words = what() + watch.sentence()
+                words = document(watch.newest) if json else what() + watch.sentence()
                 if status is not None:
                     status.update(words)
                 else:
@@ -150,6 +165,15 @@ def shown_on(
                 watch.stop()
 
     return shown
+
+
+def document(newest: CopyProgress) -> str:
+    """Figures as one JSON object on one line."""
+    figures = {
+        name: getattr(newest, name)
+        for name in ("bytes_done", "bytes_total", "rows_done", "tables_done", "tables_total")
+    }
+    return dumps({"event": "copying", "at": datetime.now(UTC).isoformat(), **figures})
 
 
 @contextmanager

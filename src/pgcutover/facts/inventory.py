@@ -133,6 +133,8 @@ class Blocker:
     what: str
     hint: str
     stops: bool = True
+    of_the_move: bool = False
+    """It concerns the fence, or what a move says; a copy with no move around it does not mind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
