@@ -182,7 +182,9 @@ def _grant(row: Row) -> Grant:
 
 def _tables(connection: Connection) -> tuple[Table, ...]:
     by_table = groupby(_rows(connection, "inventory_columns"), key=itemgetter(0))
-    columns = {oid: tuple(_column(row) for row in rows) for oid, rows in by_table}
+    # Thousands of tables have the same few columns: each is kept once.
+    known: dict[Column, Column] = {}
+    columns = {oid: tuple(known.setdefault(c, c) for c in map(_column, rows)) for oid, rows in by_table}
     return tuple(_table(row, columns.get(row[2], ())) for row in _rows(connection, "inventory_tables"))
 
 

@@ -6,6 +6,7 @@ Reads only; every transaction here is read-only. The snapshot lives as long as t
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import psycopg
@@ -259,8 +260,17 @@ def read_user_mappings(session: Connection) -> tuple[UserMapping, ...]:
 
 
 def read_things(session: Connection) -> tuple[Thing, ...]:
+    # An index, its constraint and its table share their names; each is kept once.
     return tuple(
-        Thing(class_oid=class_oid, oid=oid, kind=kind, schema=schema, parent=parent, name=name, valid=valid)
+        Thing(
+            class_oid=class_oid,
+            oid=oid,
+            kind=intern(kind),
+            schema=intern(schema),
+            parent=intern(parent),
+            name=intern(name),
+            valid=valid,
+        )
         for class_oid, oid, kind, schema, parent, name, valid in session.execute(query("copy_objects"))
     )
 
