@@ -35,7 +35,7 @@ COMMENT ON CONSTRAINT id_is_there ON app.eighteen IS 'named';
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON LARGE OBJECTS TO everything_reader;
 CREATE PUBLICATION with_generated FOR TABLE app.eighteen WITH (publish_generated_columns = stored);
 
--- A partition has its parent's NOT NULL constraints, inherited and by name; pg_dump writes them as its own.
-CREATE TABLE app.parted_not_null (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at);
+-- A partition has its parent's NOT NULL constraints, inherited and by name; a primary key of its own makes them its own.
+CREATE TABLE app.parted_not_null (id bigint NOT NULL, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE app.parted_not_null_1 PARTITION OF app.parted_not_null FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 INSERT INTO app.parted_not_null VALUES (1, '2026-03-04');
