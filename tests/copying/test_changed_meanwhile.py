@@ -37,12 +37,6 @@ def source(cluster16: Cluster) -> Iterator[Dsn]:
         yield dsn
 
 
-@pytest.fixture
-def target(cluster18: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster18) as dsn:
-        yield dsn
-
-
 def copied(source: Dsn, target: Dsn, state: Path) -> CopyDone:
     return copy_database(plain(source), plain(target), jobs=1, verify=False, state=state, pg_bin=(binaries(18),))
 

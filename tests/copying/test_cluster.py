@@ -16,15 +16,16 @@ import psutil
 import psycopg
 import pytest
 from dask_lab import DaskLab, write_certificates
+from typed import command, environ
 from workers import answer, job
 
-from little_database import own_database, rows_of, run_sql
+from little_database import rows_of, run_sql
 from pgcutover.edges.cluster import Cluster as Dask
 from pgcutover.edges.cluster import WorkerLostError, open_cluster
 from pgcutover.errors import CopyError, RefusedError, ToolError, UsageError
 from pgcutover.facts.cluster import ClusterPlace
 from pgcutover.facts.names import Dsn
-from pgcutover.lab.clusters import Cluster, binaries, free_port
+from pgcutover.lab.clusters import free_port
 
 GATE = 4242
 # A check constraint waits: the first row of `gated` arrives when the gate is opened, not before.
@@ -68,18 +69,6 @@ def open_lab(tmp_path: Path) -> Iterator[DaskLab]:
         made.stop()
 
 
-@pytest.fixture
-def source(cluster16: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster16) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-def target(cluster18: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster18) as dsn:
-        yield dsn
-
-
 def two_workers(lab: DaskLab) -> None:
     lab.workers = [worker for worker in lab.workers if worker.alive]
     while len(lab.workers) < 2:
@@ -91,11 +80,9 @@ def copying(lab: DaskLab, source: Dsn, target: Dsn, cwd: Path, *words: str) -> "
     """The command at work; nobody lets the rows of `gated` through before the gate is opened."""
     files = {"--cluster-ca": "tls-ca-file", "--cluster-cert": "tls-cert", "--cluster-key": "tls-key"}
     given = [word for option, name in files.items() for word in (option, lab.options[name])]
-    path = os.pathsep.join([str(binaries(16)), str(binaries(18)), os.environ["PATH"]])
-    named = {"PGCUTOVER_SOURCE": source.url().reveal(), "PGCUTOVER_TARGET": target.url().reveal(), "PATH": path}
     with subprocess.Popen(
-        [sys.executable, "-m", "pgcutover", "copy", "--cluster", lab.address, *given, *words],
-        env={**os.environ, **named},
+        command("copy", "--cluster", lab.address, *given, *words),
+        env=environ(source, target),
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,19 +4,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from typed import command, environ, typed
 
 from little_database import LITTLE, own_database, rows_of, run_sql, take_run
 from pgcutover.facts.names import Dsn, Secret
-from pgcutover.lab.clusters import Cluster, binaries
+from pgcutover.lab.clusters import Cluster
 
 BIG = "".join(
     f"CREATE TABLE big{n} (id int PRIMARY KEY, body text, other int REFERENCES big{n});"
@@ -28,35 +27,8 @@ LEFT = (
 )
 
 
-@pytest.fixture
-def source(cluster16: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster16) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-def target(cluster18: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster18) as dsn:
-        yield dsn
-
-
-def environ(source: Dsn, target: Dsn) -> dict[str, str]:
-    named = {"PGCUTOVER_SOURCE": source.url().reveal(), "PGCUTOVER_TARGET": target.url().reveal()}
-    path = os.pathsep.join([str(binaries(16)), str(binaries(18)), os.environ["PATH"]])
-    return {**os.environ, **named, "PATH": path}
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "pgcutover", "copy", *words]
-
-
 def copy(source: Dsn, target: Dsn, *words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        command(*words), env=environ(source, target), cwd=cwd, capture_output=True, text=True, check=False
-    )
-    # A terminal's width is no matter here.
-    done.stderr = " ".join(done.stderr.split())
-    return done
+    return typed(source, target, "copy", *words, cwd=cwd)
 
 
 def test_everything_arrives_and_is_proved(source: Dsn, target: Dsn, tmp_path: Path) -> None:
@@ -73,6 +45,22 @@ def test_everything_arrives_and_is_proved(source: Dsn, target: Dsn, tmp_path: Pa
     again = copy(source, target, cwd=tmp_path)
     assert 83 == again.returncode
     assert "the target already holds objects" in again.stderr
+
+
+def test_a_large_partition_s_key_leaves_no_difference(cluster18: Cluster, target: Dsn, tmp_path: Path) -> None:
+    """18 to 18: its index is built apart and becomes the key, which makes the parent's NOT NULLs its own, too."""
+    with own_database(cluster18) as source:
+        run_sql(
+            source,
+            "CREATE TABLE parent (id int NOT NULL, body text, PRIMARY KEY (id)) PARTITION BY RANGE (id);"
+            "CREATE TABLE part PARTITION OF parent FOR VALUES FROM (0) TO (100000);"
+            "INSERT INTO part SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 20000) AS i;",
+        )
+        done = copy(source, target, "--verify", "--json", cwd=tmp_path)
+        assert 0 == done.returncode, done.stdout + done.stderr
+    assert [(True,)] == rows_of(
+        target, "SELECT conislocal FROM pg_constraint WHERE contype = 'n' AND conrelid = 'public.part'::regclass"
+    )
 
 
 def test_whoever_may_read_everything_may_copy(source: Dsn, target: Dsn, cluster16: Cluster, tmp_path: Path) -> None:
@@ -213,7 +201,9 @@ def test_a_copy_that_was_killed_goes_on_and_is_then_compared(source: Dsn, target
 
 def _killed_amid_a_copy(source: Dsn, target: Dsn, cwd: Path) -> None:
     """kill -9, once a table has arrived."""
-    first = subprocess.Popen(command("--jobs", "1"), env=environ(source, target), cwd=cwd, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        command("copy", "--jobs", "1"), env=environ(source, target), cwd=cwd, stderr=subprocess.DEVNULL
+    )
     _wait_for_a_mark(target)
     first.kill()
     first.wait()
@@ -234,7 +224,12 @@ def test_ctrl_c_leaves_nobody_at_work(source: Dsn, target: Dsn, tmp_path: Path) 
     """Interrupted amid the rows: exit 130, and within seconds neither server has a session of ours."""
     run_sql(source, BIG)
     running = subprocess.Popen(
-        command(), env=environ(source, target), cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True, text=True
+        command("copy"),
+        env=environ(source, target),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
     )
     _wait_for_a_session(target)
     os.killpg(running.pid, signal.SIGINT)
@@ -284,5 +279,5 @@ def test_a_missing_extension_is_named_with_its_statement(
 def test_both_databases_must_be_named(missing: str, source: Dsn, target: Dsn, tmp_path: Path) -> None:
     """One alone is a wrong command line."""
     lone = {name: value for name, value in environ(source, target).items() if name != missing}
-    done = subprocess.run(command(), env=lone, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command("copy"), env=lone, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (64, True) == (done.returncode, missing in done.stderr)

@@ -1,18 +1,15 @@
 """Foreign keys of large tables: made unchecked, then checked by reading two indexes side by side where there are."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typed import typed
 
-from little_database import own_database, rows_of, run_sql
+from little_database import rows_of, run_sql
 from pgcutover.edges.copysource import CopySource
 from pgcutover.edges.postgres import Server
 from pgcutover.facts.names import Dsn
-from pgcutover.lab.clusters import Cluster, binaries
+from pgcutover.lab.clusters import Cluster
 
 TWO = (
     "CREATE TABLE parent (a int, b int, PRIMARY KEY (a, b));"
@@ -36,18 +33,6 @@ LARGE = (
 )
 
 
-@pytest.fixture
-def source(cluster16: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster16) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-def target(cluster18: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster18) as dsn:
-        yield dsn
-
-
 @pytest.mark.parametrize("index", INDEXES)
 def test_whether_an_index_holds_all_of_a_key_is_known(index: str, source: Dsn) -> None:
     """Only one that has a row for every row of the table, in the order of all the key's columns, will do."""
@@ -56,17 +41,10 @@ def test_whether_an_index_holds_all_of_a_key_is_known(index: str, source: Dsn) -
     assert INDEXES[index] == key.indexed
 
 
-def copy(source: Dsn, target: Dsn, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    named = {"PGCUTOVER_SOURCE": source.url().reveal(), "PGCUTOVER_TARGET": target.url().reveal()}
-    path = os.pathsep.join([str(binaries(16)), str(binaries(18)), os.environ["PATH"]])
-    words = [sys.executable, "-m", "pgcutover", "copy"]
-    return subprocess.run(words, env=os.environ | named | {"PATH": path}, cwd=cwd, capture_output=True, text=True)
-
-
 def test_a_large_table_s_key_arrives_checked(source: Dsn, target: Dsn, tmp_path: Path) -> None:
     """The key is valid on the target, and rows that refer to nothing are among the table's."""
     run_sql(source, LARGE)
-    done = copy(source, target, tmp_path)
+    done = typed(source, target, "copy", cwd=tmp_path)
     assert 0 == done.returncode, done.stderr
     assert [(True,)] == rows_of(target, "SELECT convalidated FROM pg_constraint WHERE contype = 'f'")
     assert [(50000, 49)] == rows_of(target, "SELECT count(*), count(*) FILTER (WHERE parent IS NULL) FROM public.child")
@@ -80,6 +58,6 @@ def test_a_row_that_refers_to_nothing_is_not_passed_over(
     with cluster16.superuser(source.database) as session:
         session.execute("SET session_replication_role = replica")
         session.execute("UPDATE child SET parent = 1001 WHERE id = 25000")
-    done = copy(source, target, tmp_path)
+    done = typed(source, target, "copy", cwd=tmp_path)
     assert 0 != done.returncode
     assert 'violates foreign key constraint "child_parent_fkey"' in " ".join(done.stderr.split())

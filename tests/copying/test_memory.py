@@ -4,15 +4,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_copy_command import command, environ
+from typed import command, environ
 
-from little_database import own_database, rows_of, run_sql
+from little_database import rows_of, run_sql
 from pgcutover.facts.names import Dsn
-from pgcutover.lab.clusters import Cluster
 
 MB = 2**20
 LIMIT_MB = 150
@@ -21,22 +19,14 @@ ROW_MB = 300
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
-@pytest.fixture
-def source(cluster16: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster16) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-def target(cluster18: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster18) as dsn:
-        yield dsn
-
-
 def most_mb(source: Dsn, target: Dsn, cwd: Path, *words: str) -> float:
     """What the command and its workers hold at most, shared pages counted once."""
     process = subprocess.Popen(
-        command(*words), env=environ(source, target), cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command("copy", *words),
+        env=environ(source, target),
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     most = [0.0]
 

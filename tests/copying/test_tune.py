@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from typed import command, environ, typed
 
 from little_database import LITTLE, own_database, plain, rows_of, run_sql
 from pgcutover.edges.postgres import Server
 from pgcutover.edges.throwaway import MARK, PREFIX, throwaways
 from pgcutover.facts.inventory import Extension
 from pgcutover.facts.names import Dsn
-from pgcutover.lab.clusters import Cluster, binaries
+from pgcutover.lab.clusters import Cluster
 
 OURS = f"SELECT datname::text FROM pg_database WHERE datname ^@ '{PREFIX}' ORDER BY 1"
 LARGE = (
@@ -29,12 +29,6 @@ LARGE = (
     "CREATE TABLE kind (id int PRIMARY KEY, other int REFERENCES small); INSERT INTO kind VALUES (1, 4000);"
     "SELECT lo_from_bytea(0, 'x');"
 )
-
-
-@pytest.fixture
-def source(cluster16: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster16) as dsn:
-        yield dsn
 
 
 @pytest.fixture
@@ -50,22 +44,8 @@ def target(cluster18: Cluster) -> Iterator[Dsn]:
                 session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def environ(source: Dsn, target: Dsn) -> dict[str, str]:
-    named = {"PGCUTOVER_SOURCE": source.url().reveal(), "PGCUTOVER_TARGET": target.url().reveal()}
-    path = os.pathsep.join([str(binaries(16)), str(binaries(18)), os.environ["PATH"]])
-    return {**os.environ, **named, "PATH": path}
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "pgcutover", "tune", *words]
-
-
 def tune(source: Dsn, target: Dsn, *words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        command(*words), env=environ(source, target), cwd=cwd, capture_output=True, text=True, check=False
-    )
-    done.stderr = " ".join(done.stderr.split())
-    return done
+    return typed(source, target, "tune", *words, cwd=cwd)
 
 
 def test_a_table_of_tries_is_printed_and_nothing_is_left(source: Dsn, target: Dsn, tmp_path: Path) -> None:
@@ -114,7 +94,7 @@ def test_what_a_killed_one_left_is_dropped_and_a_stranger_s_is_not(
     """kill -9 leaves a database, which the next one drops; one of our name without our mark, or of another owner, and
     one with our mark and another name stay."""
     run_sql(source, "CREATE TABLE bare AS SELECT 1 AS one")
-    first = subprocess.Popen(command(), env=environ(source, target), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(command("tune"), env=environ(source, target), cwd=tmp_path, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (made := rows_of(target, OURS)):
         assert time.monotonic() < deadline
@@ -145,7 +125,7 @@ def test_ctrl_c_leaves_nothing(source: Dsn, target: Dsn, tmp_path: Path) -> None
     """Interrupted within a try: exit 130, and its database is gone before the command ends."""
     run_sql(source, LITTLE)
     running = subprocess.Popen(
-        command("--repeats", "20"),
+        command("tune", "--repeats", "20"),
         env=environ(source, target),
         cwd=tmp_path,
         stderr=subprocess.PIPE,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from lab_driver import APP, CONFIG, Lab
 
 MOVING = {"prepare", "migrate", "rollback", "destroy", "--import"}
+USAGE = 64
+"""How a command line that is not understood ends: it moved nothing."""
 AT_REST = ("planned", "returned", "replaced")
 
 
@@ -33,8 +35,8 @@ class Shared:
             return
         (lab.directory / CONFIG).write_text(self._config)
         lab.heroku("DELETE", "/_lab/faults")
-        ran = {word for said in lab.history[self._seen :] for word in said.args}
-        if ran & MOVING and not (lab.home / ".pgcutover").exists():
+        ran = {word for said in lab.history[self._seen :] if said.returncode != USAGE for word in said.args}
+        if ran & MOVING and not any((lab.state / "plans").glob("*.json")):
             # The run went on on another machine: what this one would say is not asked.
             return
         if ran & MOVING and lab.json("status")["outcome"] not in AT_REST:

@@ -18,8 +18,8 @@ JOBS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """`executor` makes one for so many jobs at once; `jobs` is how many are wanted. `asked`: somebody said
-    so, or has a cluster for it."""
+    """`executor` makes one for so many jobs at once; `jobs` is how many are wanted. `asked`: somebody said so, or has a
+    cluster for it."""
 
     jobs: int
     asked: bool

@@ -171,6 +171,14 @@ HINTS: Mapping[str, str] = {
 }
 
 
+def password_refused(cause: psycopg.Error) -> bool:
+    """Whether a log-in failed for its password or user."""
+    # libpq reports what happens before a session exists without SQLSTATE.
+    return isinstance(cause, psycopg.errors.InvalidPassword | psycopg.errors.InvalidAuthorizationSpecification) or (
+        cause.sqlstate is None and "authentication failed" in str(cause)
+    )
+
+
 def _hint(cause: psycopg.Error, side: Side) -> str:
     if (cause.sqlstate or "") in HINTS:
         return HINTS[cause.sqlstate or ""]
@@ -178,8 +186,7 @@ def _hint(cause: psycopg.Error, side: Side) -> str:
     if "certificate" in text or "SSL" in text:
         return "TLS could not be agreed: check the CA bundle and that the host name is the one in the certificate."
     if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
-        if "authentication failed" in text or "no password supplied" in text:
-            # libpq reports what happens before a session exists without SQLSTATE.
+        if password_refused(cause) or "no password supplied" in text:
             return "Check user and password: in the URL, in PGPASSWORD or in ~/.pgpass. " + HINTS["28P01"]
         return f"Check that the {side} is up and reachable from here, then run the same command again."
     return ""
@@ -258,7 +265,11 @@ class Server:
             autocommit=True,
             prepare_threshold=None,
         )
-        pin(connection, self.settings)
+        try:
+            pin(connection, self.settings)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _used_before(self, purpose: str) -> Connection | None:

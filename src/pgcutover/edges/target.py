@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pgcutover.edges import roles
-from pgcutover.edges.postgres import Connection, Server, error_of, query
+from pgcutover.edges.postgres import Connection, Server, error_of, password_refused, query
 from pgcutover.errors import RefusedError, TargetError, TargetNotEmptyError
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.facts.rds import DatabaseFacts, DatabaseSpec, RoleFacts
@@ -126,11 +126,8 @@ class TargetAdmin:
         server = Server(dsn=self._access.credential(role), side="target")
         try:
             server.connect("log in").close()
-        except (psycopg.errors.InvalidPassword, psycopg.errors.InvalidAuthorizationSpecification):
-            return False
         except psycopg.Error as cause:
-            if cause.sqlstate is None and "authentication failed" in str(cause):
-                # libpq reports what happens before a session exists without SQLSTATE.
+            if password_refused(cause):
                 return False
             raise error_of(cause, server.dsn, "target", "log in") from cause
         return True

@@ -254,8 +254,8 @@ def copy(
 @cli.command()
 def tune(
     context: typer.Context,
-    source: cli_verify.Source = None,
-    target: cli_verify.Target = None,
+    source: cli_tune.Source = None,
+    target: cli_tune.Target = None,
     jobs: cli_tune.Jobs = "",
     repeats: cli_tune.Repeats = 3,
     part: cli_tune.PartSize = cli_tune.PART,

@@ -16,6 +16,7 @@ from pgcutover.app.workers import JOBS
 from pgcutover.errors import UsageError
 from pgcutover.faces import cli_verify
 from pgcutover.faces.every import Every
+from pgcutover.faces.options import database_option
 from pgcutover.faces.progress import CopyProgress, Watch
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.cluster import ClusterPlace
@@ -28,23 +29,16 @@ FILE: dict[str, Any] = {"exists": True, "dir_okay": False, "readable": True, "me
 
 Source = Annotated[
     str | None,
-    typer.Option(
-        help="The database to copy: a postgres:// URL or service=NAME. It is only read.",
-        envvar="PGCUTOVER_SOURCE",
-        metavar="URL",
-        show_envvar=True,
-    ),
+    database_option("source", "The database to copy: a postgres:// URL or service=NAME. It is only read."),
 ]
-Target = Annotated[
-    str | None,
-    typer.Option(help="An empty database, as its owner.", envvar="PGCUTOVER_TARGET", metavar="URL", show_envvar=True),
-]
+Target = Annotated[str | None, database_option("target", "An empty database, as its owner.")]
 Jobs = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=64,
-        help=f"Tables copied at once; default: {JOBS}, or the target's cores if it runs here and has fewer.",
+        help=f"Tables copied at once; default: {JOBS}, or the target's cores if it runs here and has fewer; with "
+        "--cluster as many as it has workers.",
         metavar="N",
     ),
 ]

@@ -15,6 +15,7 @@ from pgcutover.config import Surroundings, read_config
 from pgcutover.errors import PgcutoverError, UsageError
 from pgcutover.faces.cli_copy import both, shown_on
 from pgcutover.faces.figures import duration
+from pgcutover.faces.options import database_option
 from pgcutover.planning.trials import MOST_JOBS, Setting
 
 PART = "2GB"
@@ -22,6 +23,14 @@ EVERYTHING = "all"
 UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]b)", re.IGNORECASE)
 
+Source = Annotated[
+    str | None,
+    database_option("source", "The database whose tables are tried: a postgres:// URL or service=NAME. Only read."),
+]
+Target = Annotated[
+    str | None,
+    database_option("target", "A database of the server to try, as a role that may make databases. Only read."),
+]
 Jobs = Annotated[
     str,
     typer.Option(help="Tables at once, tried beside the usual number; default: half and twice.", metavar="N,N,…"),

@@ -16,22 +16,14 @@ from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking, compare_databases
 from pgcutover.app.endpoints import endpoint
 from pgcutover.errors import ConfigError, UsageError
+from pgcutover.faces.options import database_option
 from pgcutover.faces.watching import watched
 from pgcutover.facts.names import Dsn
 
 Source = Annotated[
-    str | None,
-    typer.Option(
-        help="The database to compare with: a postgres:// URL or service=NAME.",
-        envvar="PGCUTOVER_SOURCE",
-        metavar="URL",
-        show_envvar=True,
-    ),
+    str | None, database_option("source", "The database to compare with: a postgres:// URL or service=NAME.")
 ]
-Target = Annotated[
-    str | None,
-    typer.Option(help="The database to compare.", envvar="PGCUTOVER_TARGET", metavar="URL", show_envvar=True),
-]
+Target = Annotated[str | None, database_option("target", "The database to compare.")]
 ShowKeys = Annotated[bool, typer.Option("--show-keys", help="Print the keys of rows that differ; they are data.")]
 Limit = Annotated[
     int, typer.Option(min=0, help="Name so many differing rows of each table; 0: do not look for rows.", metavar="N")

@@ -259,9 +259,11 @@ class Cluster:
 
     def stop(self, mode: str = "fast") -> None:
         """Returns when the postmaster is gone; a server that is not running is not an error."""
-        if self.running:
+        postmaster = self.postmaster
+        if postmaster is not None:
             done = self._pg_ctl("stop", f"--mode={mode}")
-            if done.returncode != 0 and self.running:
+            # pg_ctl returns when the postmaster has removed its file, a moment before it is gone.
+            if done.returncode != 0 or not processes.wait_gone([postmaster], limit_s=WAIT_S):
                 self.kill()
         self._remove_socket_directory()
 

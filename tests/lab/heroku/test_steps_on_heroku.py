@@ -49,14 +49,17 @@ class Notes:
 
 
 class QuickClock:
-    """Time that runs as much faster as the local Heroku does."""
+    """Waiting is as much shorter as the local Heroku is faster, and only waiting takes time: on a busy machine dynos
+    start as slowly as on any other Heroku."""
 
-    @staticmethod
-    def monotonic() -> float:
-        return time.monotonic() * FAST
+    def __init__(self) -> None:
+        self._now = 0.0
 
-    @staticmethod
-    def sleep(seconds: float) -> None:
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
         time.sleep(max(seconds / FAST, 0.05))
 
 
