@@ -11,7 +11,7 @@ from pgcutover.errors import TargetError
 
 def test_everything_is_done() -> None:
     """Every act once, as many at once as there may be."""
-    together, done = threading.Barrier(2, timeout=10), []
+    together, done = threading.Barrier(2, timeout=60), []
 
     def act(number: int) -> None:
         together.wait()

@@ -161,9 +161,9 @@ def test_a_job_is_done_elsewhere_and_errors_come_back(lab: DaskLab, source: Dsn)
     two_workers(lab)
     with open_cluster(lab.place, source, source) as cluster, cluster.executor(2) as executor:
         assert 2 == cluster.threads
-        assert executor.submit(os.getpid).result(timeout=30) in {worker.pid for worker in lab.workers}
+        assert executor.submit(os.getpid).result(timeout=60) in {worker.pid for worker in lab.workers}
         with pytest.raises(UsageError) as caught:
-            executor.submit(ClusterPlace.parse, "nothing").result(timeout=30)
+            executor.submit(ClusterPlace.parse, "nothing").result(timeout=60)
     assert ("--cluster does not name a Dask scheduler", True) == (caught.value.message, "tls://" in caught.value.hint)
 
 
@@ -181,19 +181,19 @@ def test_a_death_is_told_to_the_crew(open_lab: DaskLab, source: Dsn) -> None:
         open_lab.start_worker()
     pids = {worker.pid for worker in open_lab.workers}
     with open_cluster(open_lab.place, source, source, patience_s=2) as cluster, cluster.executor(1) as executor:
-        victim = executor.submit(os.getpid).result(timeout=10)
+        victim = executor.submit(os.getpid).result(timeout=60)
         with pytest.raises(WorkerLostError):
-            executor.submit(os.kill, victim, signal.SIGKILL).result(timeout=10)
+            executor.submit(os.kill, victim, signal.SIGKILL).result(timeout=60)
         (other,) = pids - {victim}
-        assert other == executor.submit(os.getpid).result(timeout=10)
+        assert other == executor.submit(os.getpid).result(timeout=60)
         open_lab.start_worker()
         with pytest.raises(WorkerLostError):
-            executor.submit(os.kill, other, signal.SIGKILL).result(timeout=10)
-        assert open_lab.workers[2].pid == executor.submit(os.getpid).result(timeout=10)
+            executor.submit(os.kill, other, signal.SIGKILL).result(timeout=60)
+        assert open_lab.workers[2].pid == executor.submit(os.getpid).result(timeout=60)
         with pytest.raises(WorkerLostError):
-            executor.submit(os.kill, open_lab.workers[2].pid, signal.SIGKILL).result(timeout=10)
+            executor.submit(os.kill, open_lab.workers[2].pid, signal.SIGKILL).result(timeout=60)
         with pytest.raises(CopyError, match=r"no worker of .* is left"):
-            executor.submit(os.getpid).result(timeout=10)
+            executor.submit(os.getpid).result(timeout=60)
 
 
 def test_a_scheduler_that_goes_is_an_error(open_lab: DaskLab, source: Dsn) -> None:
@@ -206,7 +206,7 @@ def test_a_scheduler_that_goes_is_an_error(open_lab: DaskLab, source: Dsn) -> No
         time.sleep(0.5)
         open_lab.scheduler.kill()
         with pytest.raises(CopyError, match="was lost"):
-            running.result(timeout=30)
+            running.result(timeout=60)
         executor.shutdown()
         with pytest.raises(ToolError, match="cannot be reached"):
             cluster.executor(1)

@@ -93,7 +93,7 @@ def test_workers_end_with_a_runner_that_is_killed(tmp_path: Path) -> None:
     assert worker is not None
     runner.kill()
     runner.join()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while worker.alive and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not worker.alive

@@ -277,7 +277,7 @@ def test_a_reboot_ends_when_nothing_waits_for_one(aws: Aws) -> None:
         found = aws.instances.describe("stands")
         return found is not None and found.pending_reboot
 
-    aws.instances._calls.until(waiting, what="the static parameter", limit_s=20)
+    aws.instances._calls.until(waiting, what="the static parameter", limit_s=60)
     aws.instances.reboot("stands")
     assert not waiting()
     aws.parameters.reset_values("acme-postgres16", ["max_locks_per_transaction"])

@@ -99,10 +99,10 @@ def test_what_the_target_refuses_is_said_with_table_and_side(pair: tuple[Dsn, Ds
 SLOW = """
 INSERT INTO public.t SELECT nullif(i, 1), md5(i::text) || repeat('x', 20000) FROM generate_series(1, 600) AS i;
 CREATE FUNCTION public.slow(i integer) RETURNS boolean LANGUAGE plpgsql AS
-    'BEGIN PERFORM pg_sleep(0.05); RETURN true; END';
+    'BEGIN PERFORM pg_sleep(0.1); RETURN true; END';
 CREATE VIEW public.slowly AS SELECT * FROM public.t WHERE public.slow(id);
 """
-"""Reading `slowly` to its end takes half a minute; its first row has no id."""
+"""Reading `slowly` to its end takes a minute; its first row has no id."""
 
 
 def slowly(words: ChunkJob) -> ChunkJob:
@@ -120,7 +120,7 @@ def test_an_early_refusal_is_not_told_late(pair: tuple[Dsn, Dsn]) -> None:
         started = time.monotonic()
         with pytest.raises(TargetError, match='violates check constraint "known"'):
             carry(words)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
 
 
 def test_a_lost_snapshot_is_an_error_of_the_source(pair: tuple[Dsn, Dsn]) -> None:

@@ -128,7 +128,7 @@ def cluster15(session_directory: Path) -> Iterator[Cluster]:
     cluster.stop()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "pair", [pytest.param(p, marks=[pytest.mark.full] if n else []) for n, p in enumerate(PAIRS)], ids=str
 )

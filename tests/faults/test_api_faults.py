@@ -14,7 +14,7 @@ from lab_driver import APP, Lab, Watched
 
 from pgcutover import errors
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(1800)
 
 STOP = ("migrate", "--yes", "--on-failure", "stop")
 AGAIN = 5

@@ -38,7 +38,7 @@ CONFIG = "pgcutover.toml"
 STATE = Path(".pgcutover") / "production"
 COMMAND = (sys.executable, "-m", "pgcutover")
 ACCEPT = "application/vnd.heroku+json; version=3"
-LIMIT_S = 240
+LIMIT_S = 480
 POLL_S = 0.02
 
 Said = subprocess.CompletedProcess[str]

@@ -280,7 +280,7 @@ def labour(lab: Lab, open_session: Callable[[], psycopg.Connection], work: Calla
 
 def wait_for_more(lab: Lab, kind: Kind, count: int) -> None:
     wanted = sum(e.kind is kind for e in read(lab.layout.ledger)) + count
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while sum(e.kind is kind for e in read(lab.layout.ledger)) < wanted:
         assert time.monotonic() < deadline
         time.sleep(0.02)

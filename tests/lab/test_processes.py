@@ -75,7 +75,7 @@ def test_a_child_dies_with_the_thread_that_made_it() -> None:
         grandchild = processes.process(int(parent.stdout.readline()))
         assert grandchild is not None
         parent.kill()
-        assert processes.wait_gone([grandchild], limit_s=5)
+        assert processes.wait_gone([grandchild], limit_s=30)
 
 
 def test_the_rest_of_a_dead_leader_s_group_is_found(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def database_url(environment: dict[str, str]) -> str:
 
 
 def wait_until(directory: Path, state: LabState) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while world.status(directory).state is not state:
         if time.monotonic() > deadline:
             return False
@@ -135,7 +135,7 @@ def check_serves(directory: Path, environment: dict[str, str]) -> None:
     with pytest.raises(psycopg.OperationalError, match="no encryption"):
         psycopg.connect(url, sslmode="disable")
 
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (verdict := world.check(directory))["acknowledged"] < 20 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert 20 <= verdict["acknowledged"]

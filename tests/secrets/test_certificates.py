@@ -62,7 +62,7 @@ def present(directory: Path, files: tuple[Path, Path]) -> None:
 
 def passed_on(relay: Relay) -> int:
     """Bytes that went through, once the last client's farewell has."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while relay.connections:
         assert time.monotonic() < deadline, "a client did not leave"
         time.sleep(0.01)
@@ -107,7 +107,7 @@ def by_asyncpg(held: Dsn, _: Client, __: Path) -> None:
             password=found["password"],
             database=found["dbname"],
             ssl=tls(found),
-            timeout=15,
+            timeout=60,
         )
         await connection.close()
 

@@ -67,7 +67,7 @@ def elsewhere(account: Account) -> TargetPlan:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)

@@ -48,7 +48,7 @@ HEROKU_SETTINGS = MappingProxyType(
     }
 )
 SLOT = "heroku_follower"
-BOOT_MARGIN_S = 20.0
+BOOT_MARGIN_S = 90.0
 POLL_S = 0.05
 CHILD_GRACE_S = 10.0
 

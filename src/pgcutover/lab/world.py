@@ -26,7 +26,7 @@ from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.statefile import LabState
 
 DAEMON = "daemon"
-START_LIMIT_S: dict[Size, float] = {"small": 90.0, "medium": 300.0}
+START_LIMIT_S: dict[Size, float] = {"small": 240.0, "medium": 600.0}
 SLOWEST_BOOT_S = 30.0
 END_LIMIT_S = 120.0
 """Dynos may take 30 s to leave, and a server its time to write a checkpoint."""

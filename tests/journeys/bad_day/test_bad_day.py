@@ -17,7 +17,7 @@ from lab_driver import APP, Lab, Said, Watched
 from meddler import meddling
 from shared_lab import Shared
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 COLLEAGUE = "colleague@acme.example"
 OWNER = "owner@acme.example"

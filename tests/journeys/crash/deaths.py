@@ -15,7 +15,7 @@ LATEST_S = 0.7
 UNDER_WAY = {"preparing", "prepared", "moving", "stopped", "lifted", "moved", "returning", "returned"}
 UNTOUCHED = {"preparing", "prepared", "returned"}
 """What status may say only while the application is open on the old database."""
-ALIVE_WITHIN_S = 30
+ALIVE_WITHIN_S = 90
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import pytest
 from deaths import MIGRATE, ROLLBACK, alive, killed, moments, moved, names, planned, readable_status
 from lab_driver import Lab
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 SPEED = 100.0
 KILLS = 5

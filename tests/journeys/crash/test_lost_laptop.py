@@ -7,7 +7,7 @@ import pytest
 from deaths import MIGRATE, ROLLBACK, Moment, alive, killed, names, planned
 from lab_driver import Lab
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 STALE = 68
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lab_driver import APP, Lab
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 NOT_CONFIRMED, RELEASE_FAILED, SMOKE, INTERRUPTED = 69, 85, 89, 130
 SMOKE_COMMAND = 'smoke = "python -m pgcutover.lab.application smoke"'
@@ -21,7 +21,7 @@ def back_as_before(lab: Lab, before: dict[str, Any]) -> None:
     assert before == lab.world()
     returned = lab.nothing_lost()
     assert "heroku" == returned["apps"][APP]["database"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         later = lab.nothing_lost()
         stray = later["stray"]["acknowledged"] > returned["stray"]["acknowledged"]

@@ -87,7 +87,7 @@ class Heroku:
         return self.log(dyno=name)
 
 
-def wait_for(found: Callable[[], Any], *, limit_s: float = 20.0) -> Any:
+def wait_for(found: Callable[[], Any], *, limit_s: float = 60.0) -> Any:
     """Ask until the answer is true; returns it. Fails when it never is."""
     deadline = time.monotonic() + limit_s
     while not (answer := found()):

@@ -152,7 +152,7 @@ def test_a_log_can_be_followed(running: Heroku) -> None:
         began = time.monotonic()
         line = next(line for line in stream.iter_lines() if line.endswith(f"app[{name}]: now"))
     assert line.startswith("data: ")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_stop_may_be_without_effect(running: Heroku) -> None:

@@ -10,7 +10,7 @@ APP = "acme-api"
 
 
 def ask(heroku: Heroku, path: str = "/health") -> httpx.Response:
-    return httpx.get(heroku.lab.router_url() + path, timeout=15)
+    return httpx.get(heroku.lab.router_url() + path, timeout=60)
 
 
 def router_lines(heroku: Heroku) -> list[str]:

@@ -14,7 +14,8 @@ SHORTEST_GRACE_S = 2.0
 """A Python process under load needs about a second to leave a transaction; less would make every stop a SIGKILL."""
 # https://devcenter.heroku.com/articles/error-codes#h20-app-boot-timeout : the router holds requests for 75 s.
 ROUTER_HOLD_S = 75.0
-SHORTEST_HOLD_S = 3.0
+SHORTEST_HOLD_S = 20.0
+"""A dyno boots in real time, on a busy machine in many seconds."""
 FIRST_BACKOFF_S = 10.0
 LONGEST_BACKOFF_S = 600.0
 SHORTEST_BACKOFF_S = 0.2

@@ -34,7 +34,7 @@ from pgcutover.lab.heroku.slots import Surroundings
 from pgcutover.lab.heroku.state import SLUG, Estate
 from pgcutover.lab.layout import HerokuServer, LabLayout
 
-START_LIMIT_S = 30
+START_LIMIT_S = 90
 POLL_S = 0.02
 SLUG_CA_BUNDLE = Path("config/rds-ca-bundle.pem")
 """Where the app's repository keeps the certificates it trusts: a dyno sees no file but its slug's."""
