@@ -25,6 +25,10 @@ def lab(shared: Shared) -> Iterator[Lab]:
         yield lab
         shared.give_back()
         rds.delete_db_instance(DBInstanceIdentifier=INSTANCE, SkipFinalSnapshot=True)
+        # The lab is shared: the next one is not to see it go.
+        rds.get_waiter("db_instance_deleted").wait(
+            DBInstanceIdentifier=INSTANCE, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+        )
 
 
 def make_instance(rds: Any) -> None:
