@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from pgcutover.facts.names import Dsn, Secret
@@ -26,6 +27,10 @@ from pgcutover.lab.tls import CertificateAuthority
 # are to hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no counterexample.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 OPTIONAL = {"full": "long counts: run with --full", "cli": "needs the real Heroku CLI: run with --cli"}
 
