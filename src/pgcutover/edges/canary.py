@@ -17,6 +17,7 @@ from pgcutover.edges.copyfinish import CopyFinish
 from pgcutover.edges.copysource import CopySource
 from pgcutover.edges.copytarget import CopyTarget
 from pgcutover.edges.definitions import object_definitions
+from pgcutover.edges.dropping import drop_database
 from pgcutover.edges.pgtools import canary, dump_schema, read_toc, restore
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import RefusedError, SourceError, ToolError
@@ -136,7 +137,7 @@ class Canary:
             raise RefusedError(f"database {self.name} on the new server is not ours", hint="Rename or drop it.")
         server = Server(dsn=self.master("postgres"), side="target")
         with server.session("canary") as session:
-            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name)))
+            drop_database(session, self.name)
 
     @staticmethod
     def _version(server: Server) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg import sql
 
+from pgcutover.edges.dropping import drop_database
 from pgcutover.edges.postgres import Connection, Server, query
 from pgcutover.edges.target import make_extensions
 from pgcutover.errors import RefusedError, RightsError, RunnerConflictError
@@ -67,13 +68,13 @@ class Throwaways:
             yield server
         except BaseException as error:
             try:
-                _drop(self._keeper, self.name)
+                drop_database(self._keeper, self.name)
             except psycopg.Error:
                 # What went wrong is told, not its echo.
                 error.add_note(f"database {self.name} is still there: the next pgcutover tune drops it")
             raise
         with self.server.translated("dropping a database"):
-            _drop(self._keeper, self.name)
+            drop_database(self._keeper, self.name)
 
     def _make(self) -> None:
         encoding, collate, ctype, provider, locale, rules, tablespace = self._model
@@ -190,14 +191,8 @@ def _refuse_others(keeper: Connection, target: Server) -> None:
 def _remove_left(keeper: Connection) -> tuple[str, ...]:
     left = keeper.execute(query("throwaway_left"), {"pattern": PATTERN, "mark": MARK}).fetchall()
     for (name,) in left:
-        _drop(keeper, name)
+        drop_database(keeper, name)
     return tuple(name for (name,) in left)
-
-
-def _drop(keeper: Connection, name: str) -> None:
-    # What a killed try left at work in it is ended: it has our role.
-    # https://www.postgresql.org/docs/current/sql-dropdatabase.html
-    keeper.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _spelt(setting: str) -> sql.Composed:
