@@ -32,6 +32,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+LONG, LONG_S = {"journeys", "faults"}, 1800
+"""Directories of tests that hold whole moves, and how long one may take on a busy machine."""
 OPTIONAL = {"full": "long counts: run with --full", "cli": "needs the real Heroku CLI: run with --cli"}
 
 
@@ -44,6 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # The longest first, so that no worker is left alone with one at the end; otherwise in the order they came.
     items.sort(key=lambda item: "journeys" not in item.path.parts)
+    for item in items:
+        if not LONG.isdisjoint(item.path.parts):
+            item.add_marker(pytest.mark.timeout(LONG_S))
     for marker, reason in OPTIONAL.items():
         if not config.getoption(marker):
             for item in items:

@@ -14,8 +14,6 @@ from lab_driver import APP, Lab, Watched
 
 from pgcutover import errors
 
-pytestmark = pytest.mark.timeout(1800)
-
 STOP = ("migrate", "--yes", "--on-failure", "stop")
 AGAIN = 5
 CLEAR = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)} - {errors.PgcutoverError.exit_code}

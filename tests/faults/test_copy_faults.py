@@ -8,8 +8,6 @@ from driver import Outcome, Result, Stage
 from kinds import FAULTS
 from shop import look
 
-pytestmark = pytest.mark.timeout(1800)
-
 SAMPLE = (
     "kill -9 pgcutover amid pg_restore",
     "freeze and replace",

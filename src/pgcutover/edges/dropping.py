@@ -1,5 +1,7 @@
 """Dropping a database with whoever is still in it."""
 
+from contextlib import suppress
+
 from psycopg import errors, sql
 
 from pgcutover.edges.postgres import Connection
@@ -15,14 +17,9 @@ def drop_database(session: Connection, name: str) -> None:
     https://www.postgresql.org/docs/current/sql-dropdatabase.html
     """
     gently = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
-    for left in reversed(range(TRIES)):
-        try:
-            session.execute(gently + sql.SQL(" WITH (FORCE)"))
+    forced = gently + sql.SQL(" WITH (FORCE)")
+    for statement in (*(TRIES - 1) * (forced, gently), forced):
+        with suppress(errors.InsufficientPrivilege, errors.ObjectInUse):
+            session.execute(statement)
             return
-        except errors.InsufficientPrivilege:
-            try:
-                session.execute(gently)
-                return
-            except errors.ObjectInUse:
-                if not left:
-                    raise
+    session.execute(gently)

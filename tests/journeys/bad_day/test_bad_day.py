@@ -17,8 +17,6 @@ from lab_driver import APP, Lab, Said, Watched
 from meddler import meddling
 from shared_lab import Shared
 
-pytestmark = pytest.mark.timeout(1800)
-
 COLLEAGUE = "colleague@acme.example"
 OWNER = "owner@acme.example"
 REFUSED, NOT_CONFIRMED, CONFLICT, FOREIGN_RELEASE, SMOKE = 67, 69, 71, 72, 89

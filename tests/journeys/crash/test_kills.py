@@ -12,8 +12,6 @@ import pytest
 from deaths import MIGRATE, ROLLBACK, alive, killed, moments, moved, names, planned, readable_status
 from lab_driver import Lab
 
-pytestmark = pytest.mark.timeout(1800)
-
 SPEED = 100.0
 KILLS = 5
 ROLLBACK_KILLS = 2

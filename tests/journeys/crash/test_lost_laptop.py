@@ -3,11 +3,8 @@
 import shutil
 from pathlib import Path
 
-import pytest
 from deaths import MIGRATE, ROLLBACK, Moment, alive, killed, names, planned
 from lab_driver import Lab
-
-pytestmark = pytest.mark.timeout(1800)
 
 STALE = 68
 

@@ -23,7 +23,7 @@ from pgcutover.running.journal import Event
 from pgcutover.running.runner import SilentListener
 from pgcutover.running.state import Move
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.full
 
 INTENTS = {Move.BEGIN: "begun", Move.BEGIN_UNDO: "undoing"}
 ANSWERS = {Move.FINISH: "done", Move.ADOPT: "done", Move.FINISH_UNDO: "undone"}

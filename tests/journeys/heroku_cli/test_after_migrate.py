@@ -11,7 +11,7 @@ import pytest
 from heroku_shell import Person
 from lab_driver import APP, Lab
 
-pytestmark = [pytest.mark.cli, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.cli
 
 SPEED = 50.0
 LEGACY = "HEROKU_POSTGRESQL_LEGACY"

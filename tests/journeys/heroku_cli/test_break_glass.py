@@ -22,7 +22,7 @@ from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.ledger import world_state
 from pgcutover.lab.promises import Kind, read
 
-pytestmark = [pytest.mark.cli, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.cli
 
 SPEED = 50.0
 LIFE_LIMIT_S = 60

@@ -19,8 +19,6 @@ from lab_driver import APP, CONFIG, CommandLines, Lab, Said, lost_in, password
 
 from pgcutover.lab.layout import LabLayout
 
-pytestmark = pytest.mark.timeout(1800)
-
 STRAY_LOOKS_S = 3.0
 REFUSED, STALE, NOT_CONFIRMED, CONFIG_WRONG = 67, 68, 69, 65
 

@@ -14,8 +14,6 @@ from meddler import meddling
 
 from pgcutover.lab.clusters import free_port
 
-pytestmark = pytest.mark.timeout(1800)
-
 USAGE, CONFIG_WRONG, RIGHTS, REFUSED, STALE = 64, 65, 66, 67, 68
 TOOL, SOURCE, TARGET_NOT_EMPTY, HEROKU, QUOTA = 74, 80, 83, 84, 87
 ELSEWHERE = "us-west-2"

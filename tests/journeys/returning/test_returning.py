@@ -6,10 +6,7 @@ import time
 from contextlib import closing
 from typing import Any
 
-import pytest
 from lab_driver import APP, Lab
-
-pytestmark = pytest.mark.timeout(1800)
 
 NOT_CONFIRMED, RELEASE_FAILED, SMOKE, INTERRUPTED = 69, 85, 89, 130
 SMOKE_COMMAND = 'smoke = "python -m pgcutover.lab.application smoke"'

@@ -8,8 +8,6 @@ import pytest
 from lab_driver import APP, Lab
 from shared_lab import Shared
 
-pytestmark = pytest.mark.timeout(1800)
-
 INSTANCE, GROUP = "acme-terraform", "acme-terraform-16"
 THEIRS = {"log_min_duration_statement": "250", "maintenance_work_mem": "65536", "random_page_cost": "1.1"}
 """Values of the group's owner; one of them is changed for the load, and must come back to this."""

@@ -24,8 +24,6 @@ from pgcutover.edges.pgtools import NEEDED
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.tls import CertificateAuthority, self_signed
 
-pytestmark = pytest.mark.timeout(1800)
-
 STALE, RIGHTS, TARGET, SMOKE = 68, 66, 82, 89
 PROGRAMS = ("pg_dump", "pg_restore")
 LOOKS = 10

@@ -1,29 +1,16 @@
 """How many sessions a copy may take: of a real server, with limits of its own, of the database and of the role."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 from psycopg import sql
 
-from little_database import own_database, plain
+from little_database import plain
 from pgcutover.edges.capacity import BUILDING, LEFT_FREE, READING, affordable_jobs, no_more_than_cores
 from pgcutover.edges.postgres import Server
 from pgcutover.errors import RefusedError
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.clusters import Cluster
-
-
-@pytest.fixture
-def source(cluster16: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster16) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-def target(cluster18: Cluster) -> Iterator[Dsn]:
-    with own_database(cluster18) as dsn:
-        yield dsn
 
 
 def limited(cluster: Cluster, what: str, name: str, limit: int) -> None:
