@@ -50,6 +50,10 @@ class TargetChoices(_Ours):
     """For existing: the parameter group whose values may change while the data is loaded; empty: none is touched."""
     storage_gb: int | None = Field(default=None, ge=20, le=65536)
     multi_az: bool = False
+    replica: Literal["auto", "before-load", "after-lift", "none"] = "auto"
+    """When the read replica is made that takes the followers' place; auto lets the plan choose, and say why."""
+    replica_size: str = "same"
+    """Class of the replica: same as the primary's, or one such as db.m7g.large."""
     retention_days: int = Field(default=7, ge=1, le=35)
     ca_bundle: str = ""
     """PEM file with the CA of the RDS certificates; fetched from AWS when empty."""

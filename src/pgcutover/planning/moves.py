@@ -4,6 +4,7 @@ Invariant: after the moves, no config var of a listed app names the old database
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,10 +22,15 @@ class _Value(BaseModel):
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
+Role = Literal["primary", "replica"]
+"""Which of the new servers a config var shall name."""
+
+
 class VariableMove(_Value):
     """One config var that shall name the new database."""
 
     variable: str
+    role: Role = "primary"
     attachment: str | None = None
     """The attachment that owns it today; None for a copied URL in a plain config var."""
     namespace: str | None = None

@@ -4,7 +4,7 @@ A `TargetPlan` is part of the Plan and of its digest; it holds no secret. `plann
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,6 +27,21 @@ HEROKU_EXT = "heroku_ext"
 """Where Heroku puts extensions; column types name it, so it must exist under the same name.
 
 https://help.heroku.com/ZOFBHJCJ/heroku-postgres-extension-schema-restrictions"""
+
+
+class ReplicaPlan(BaseModel):
+    """The read replica that takes the followers' place, as it is decided."""
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+
+    identifier: str
+    instance_class: str
+    parameter_group: str
+    parameters: tuple[Value, ...]
+    """What its own group holds for good: long queries are not cancelled."""
+    made: Literal["before-load", "after-lift"]
+    """before-load: it streams while the data is loaded, and the switch names it. after-lift: the followers' variables
+    name the primary until it is there."""
 
 
 class TargetPlan(BaseModel):
@@ -78,6 +93,8 @@ class TargetPlan(BaseModel):
     ctype: str
     ca_bundle: str
     tags: tuple[tuple[str, str], ...]
+    replica: ReplicaPlan | None = None
+    """None where nothing followed the old database, or nobody wants one."""
 
     @property
     def public(self) -> bool:
