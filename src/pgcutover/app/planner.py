@@ -82,7 +82,11 @@ def make_plan(
     for entry in stock.estate.apps:
         commands = [p.command for p in entry.formation]
         refuse_poolers(entry.app.name, commands, sslmode=config.choices.target.app_sslmode)
-    source = SourceFacts.of(stock.database, stock.estate.leader.plan.partition(":")[2])
+    source = SourceFacts.of(
+        stock.database,
+        stock.estate.leader.plan.partition(":")[2],
+        followers=tuple(follower.name for follower in stock.estate.followers),
+    )
     wishes = config.choices.target
     occasion = Occasion(
         app=config.choices.billing_app, environment=config.environment, run_number=run_number, jobs=jobs_for(stock)
@@ -225,13 +229,6 @@ def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:
         copied = [m.variable for m in moves.variables if m.attachment is None]
         if copied:
             advice.append(Advice(what=f"{moves.app}: {', '.join(copied)} hold copies of the URL and move too", hint=""))
-    advice.extend(
-        Advice(
-            what=f"follower {follower.name}: its variables will name the new primary, for no replica is made yet",
-            hint="Long queries then run on the primary; watch them in the first days.",
-        )
-        for follower in stock.estate.followers
-    )
     advice.append(
         Advice(
             what="Dataclips, pg:links and clients outside Heroku cannot be seen from here: could not check",

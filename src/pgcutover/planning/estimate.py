@@ -12,6 +12,8 @@ RELEASE_S = 10.0
 BOOT_S = 20.0
 # Creation of a Single-AZ instance: median of eight Terraform logs in public repositories, 5 to 10 min.
 CREATE_INSTANCE_S = 450.0
+# About 10 min while the volume is small, as a public workshop of AWS says; then a group of its own, a reboot.
+CREATE_REPLICA_S = 720.0
 DYNAMIC_PARAMETER_S = 30.0
 SNAPSHOT_S = 300.0
 # What one stream of COPY gives on small instances (about 100 GB an hour, as
@@ -30,6 +32,8 @@ FIXED_S: Mapping[str, float] = {
     "parameter-group": 10,
     "instance": CREATE_INSTANCE_S,
     "database": 5,
+    "replica-group": 10,
+    "replica": CREATE_REPLICA_S,
     "canary": 20,
     "connect": BOOT_S,
     "load-parameters": DYNAMIC_PARAMETER_S,
