@@ -57,8 +57,8 @@ class TargetChoices(_Ours):
     retention_days: int = Field(default=7, ge=1, le=35)
     ca_bundle: str = ""
     """PEM file with the CA of the RDS certificates; fetched from AWS when empty."""
-    app_sslmode: Literal["require", "none"] = "require"
-    """What the application's URL says about TLS; none for apps behind the PgBouncer buildpack."""
+    app_sslmode: Literal["auto", "require", "none"] = "auto"
+    """What the applications' URLs say about TLS; auto: require, but nothing for apps behind the PgBouncer buildpack."""
     allowed_cidrs: tuple[str, ...] = ()
     """Who may reach port 5432; empty means 0.0.0.0/0 for public-tls, for Heroku's dynos have no fixed addresses."""
     subnet_ids: tuple[str, ...] = ()

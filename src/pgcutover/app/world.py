@@ -132,8 +132,10 @@ class RunWorld:
 
     def _access(self, instance: str) -> TargetAccess:
         target = self.plan.decisions.target
+        replica = target.replica
         return TargetAccess(
             endpoint=lambda: self._endpoint(instance),
+            replica_endpoint=(lambda: self._endpoint(replica.identifier)) if replica else None,
             logins=lambda: self.aws.logins(target.secret_name, target.master_secret),
             ca_bundle=self._ca_bundle,
             master_user=target.master_user,
@@ -230,11 +232,11 @@ class RunWorld:
         jobs = self.plan.decisions.jobs
         return Crew(lambda: processes(jobs), carry, size=jobs)
 
-    def _endpoint(self, instance: str) -> tuple[str, int]:
-        found = self.aws.instances.describe(instance)
+    def _endpoint(self, identifier: str) -> tuple[str, int]:
+        found = self.aws.instances.describe(identifier)
         if found is None or not found.host:
             raise AwsError(
-                f"RDS instance {instance} is not there or has no address yet",
+                f"RDS instance {identifier} is not there or has no address yet",
                 hint="Run pgcutover prepare, and look at the instance's status in the RDS console.",
             )
         return found.host, found.port

@@ -16,6 +16,7 @@ from pgcutover.edges.heroku_wire import (
     AddonWire,
     AppWire,
     AttachmentWire,
+    BuildpackWire,
     CredentialWire,
     DatabaseWire,
     DynoWire,
@@ -143,6 +144,13 @@ class HerokuClient:
         """One PATCH, one release; None removes a variable."""
         body = {key: value.reveal() if value is not None else None for key, value in changes.items()}
         self._api.write("PATCH", f"/apps/{app}/config-vars", body)
+
+    def buildpacks(self, app: str) -> tuple[str, ...]:
+        """What the app's slug is built with, in order: a name such as heroku/python, or an address."""
+        with understood("buildpack"):
+            rows = self._api.read_all(f"/apps/{app}/buildpack-installations")
+            wires = [BuildpackWire.model_validate(row) for row in rows]
+        return tuple(w.buildpack.name or w.buildpack.url for w in sorted(wires, key=lambda w: w.ordinal))
 
     # -- formation, dynos, releases ---------------------------------------------------------------------------------
 

@@ -49,6 +49,15 @@ class AttachmentWire(Named):
     namespace: str | None = None
 
 
+class Buildpack(Named):
+    url: str = ""
+
+
+class BuildpackWire(Wire):
+    ordinal: int = 0
+    buildpack: Buildpack
+
+
 class FormationWire(Wire):
     type: str
     quantity: int

@@ -35,7 +35,6 @@ FIXED_S: Mapping[str, float] = {
     "replica-group": 10,
     "replica": CREATE_REPLICA_S,
     "canary": 20,
-    "connect": BOOT_S,
     "load-parameters": DYNAMIC_PARAMETER_S,
     "maintenance": 2,
     "scale-down": 30,
@@ -62,7 +61,9 @@ def estimates(decisions: Decisions, steps: tuple[str, ...]) -> dict[str, float]:
         "verify": 3 + source.data_bytes / VERIFY_BYTES_PER_S / speed_up,
         "finish": FIXED_S["finish"] + source.data_bytes / (10 * VERIFY_BYTES_PER_S),
         "detach": RELEASE_S * releases,
+        "connect": BOOT_S * sum(len(app.moves.logins) for app in decisions.apps),
         "switch": RELEASE_S * len(decisions.apps),
+        "follow-replica": (RELEASE_S + BOOT_S) * sum(bool(app.moves.of_replica.variables) for app in decisions.apps),
     }
     kept = {step: RELEASE_S for step in steps if step.startswith("keep-attachment")}
     known = {**FIXED_S, **computed, **kept}
