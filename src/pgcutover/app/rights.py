@@ -8,24 +8,25 @@ from collections.abc import Sequence
 
 from pgcutover.edges.aws import Aws
 from pgcutover.errors import RightsError
-from pgcutover.planning.aws_rights import MIGRATE, PREPARE, ROLLBACK, Answer, Need, Place, needed_by, needs
+from pgcutover.planning.aws_rights import MIGRATE, PREPARE, ROLLBACK, Answer, Need, Place, needs
 from pgcutover.planning.plan import Advice, PlannedStep
 from pgcutover.planning.target import TargetPlan
 
 MOVING = (PREPARE, MIGRATE, ROLLBACK)
 
 
-def asked(aws: Aws, target: TargetPlan, commands: Sequence[str]) -> Answer:
+def _asked(aws: Aws, target: TargetPlan, commands: Sequence[str]) -> tuple[Answer, Place]:
     """What AWS says about these commands on this plan's target."""
     account, who = aws.identity()
-    return aws.rights.ask(who, needs(commands, Place.of_plan(target, account)), vpc_id=target.vpc_id)
+    place = Place.of_plan(target, account)
+    return aws.rights.ask(who, needs(commands, place), vpc_id=target.vpc_id), place
 
 
 def refuse_lacking(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep], commands: Sequence[str]) -> None:
     """Raises RightsError when AWS would refuse what these commands do; names each right and the step that wants it."""
     if not commands:
         return
-    answer = asked(aws, target, commands)
+    answer, _ = _asked(aws, target, commands)
     if answer.refused:
         lacking = "; ".join(_said(need, steps) for need in answer.refused)
         raise RightsError(
@@ -36,15 +37,14 @@ def refuse_lacking(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep], c
 
 def about_rights(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep]) -> tuple[Advice, ...]:
     """What a plan says about the rights of whoever made it, a line for each command that would be stopped."""
-    answer = asked(aws, target, MOVING)
+    answer, place = _asked(aws, target, MOVING)
     if answer.unasked:
         what = f"could not check whether AWS lets these credentials move: {answer.unasked}"
         return (Advice(what=what, hint="Compare them with docs/aws-rights.md, or allow iam:SimulatePrincipalPolicy."),)
-    refused = {need.action for need in answer.refused}
     advice = []
     for command in MOVING:
-        lacking = refused & {right.action for right in needed_by((command,), existing=target.existing)}
-        said = sorted({_said(need, steps) for need in answer.refused if need.action in lacking})
+        wanted = needs((command,), place)
+        said = [_said(need, steps) for need in answer.refused if need in wanted]
         if said:
             what = f"{answer.who} may not run {command}, it lacks on AWS: {'; '.join(said)}"
             advice.append(
