@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pgcutover.app.compared import Comparison
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.first import WrittenConfig
+from pgcutover.app.needed import RightsNeeded
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
 from pgcutover.app.tune import TuneDone
@@ -32,6 +33,7 @@ PRINTED: Mapping[str, type] = {
     "tune": TuneDone,
     "retire": Retired,
     "destroy": Destroyed,
+    "rights": RightsNeeded,
 }
 WORDS: Mapping[Any, str] = {
     str: "text",

@@ -17,11 +17,12 @@ import typer
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking
+from pgcutover.app.needed import rights_needed
 from pgcutover.app.people import Confirmation, OnFailure, Question
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import ConfigError, InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_copy, cli_lab, cli_tune, cli_verify, documents, live, render, report
+from pgcutover.faces import cli_copy, cli_lab, cli_rights, cli_tune, cli_verify, documents, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 from pgcutover.facts.building import SortMemory
@@ -361,6 +362,19 @@ def destroy(
     with _cutover(config, env, json=json) as cutover:
         destroyed = cutover.destroy(target, ask=_asker(yes=yes, code=""))
     emit(out, destroyed, render.destroyed(destroyed), json=json)
+
+
+@cli.command()
+def rights(
+    commands: cli_rights.Commands = None,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    policy: cli_rights.Policy = False,
+    json: Json = False,
+) -> None:
+    """What each command needs on Heroku and on AWS, and the smallest IAM policy. Asks nobody, changes nothing."""
+    read = read_config(config.absolute(), env, Surroundings.read())
+    cli_rights.show(out, rights_needed(read, commands or ()), policy=policy, json=json)
 
 
 @cli.command("report")

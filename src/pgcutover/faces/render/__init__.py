@@ -11,6 +11,7 @@ from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
 from pgcutover.faces.render.practice import demo, lab_status, ledger
 from pgcutover.faces.render.problem import error
+from pgcutover.faces.render.rights import rights_needed
 from pgcutover.faces.render.run import closing, status
 from pgcutover.faces.render.tuning import tuned
 
@@ -29,6 +30,7 @@ __all__ = [
     "plan_table",
     "retired",
     "returned",
+    "rights_needed",
     "status",
     "tuned",
     "undo_plan",
