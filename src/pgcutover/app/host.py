@@ -14,20 +14,11 @@ from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
 from pgcutover.errors import NotConfirmedError
 from pgcutover.facts.ec2 import TargetPlace
+from pgcutover.facts.host import HostGone, HostPlanned, HostState
 from pgcutover.planning.host import HostPlan, HostTarget, candidates, host_name, host_tags, plan_host
 from pgcutover.planning.names import names_for
 from pgcutover.planning.target import Occasion, TargetPlan
-from pgcutover.steps.host import (
-    COST,
-    HostGone,
-    HostPlanned,
-    HostState,
-    Tell,
-    host_down,
-    host_state,
-    host_up,
-    planned_parts,
-)
+from pgcutover.steps.host import COST, Tell, host_down, host_state, host_up, planned_parts
 
 OURSELVES = "pgcutover"
 

@@ -6,12 +6,11 @@ is no journal: what stands is told by tags. Nothing of somebody else's is touche
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-from pydantic import BaseModel, ConfigDict
+from typing import Protocol
 
 from pgcutover.errors import NotDoneError
 from pgcutover.facts.ec2 import HostSubnet, Machine, MachineSpec, Ran, TargetPlace
+from pgcutover.facts.host import HostPart, HostState, PlannedPart
 from pgcutover.facts.rds import Tags
 from pgcutover.planning.host import HostPlan, client_script, connect_script, install_script
 from pgcutover.steps.ports import Clock
@@ -46,72 +45,6 @@ class HostGate(Protocol):
     def terminate(self, tags: Tags) -> tuple[str, ...]: ...
     def remove_groups(self, tags: Tags) -> tuple[str, ...]: ...
     def remove_profile(self, name: str, tags: Tags) -> tuple[str, ...]: ...
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
-
-
-class HostPart(_Value):
-    """One part as it went. `found`: it stood already, and only a look was taken."""
-
-    name: str
-    title: str
-    found: bool
-    seconds: float
-    said: str = ""
-
-
-class HostState(_Value):
-    """The migration host of an environment; `machine` is '' when there is none."""
-
-    version: Literal[1] = 1
-    environment: str
-    region: str
-    machine: str = ""
-    instance_class: str = ""
-    zone: str = ""
-    state: str = ""
-    online: bool = False
-    """Whether Systems Manager reaches it, so that a person can log in."""
-    besides: tuple[str, ...] = ()
-    """What of ours there is besides the machine."""
-    parts: tuple[HostPart, ...] = ()
-    login: str = ""
-    carry: tuple[str, ...] = ()
-    """What to type, where, to go on there with a run that was started here."""
-    notes: tuple[str, ...] = ()
-
-
-class PlannedPart(_Value):
-    """A part that would be made: its calls, and the script that would run."""
-
-    name: str
-    title: str
-    calls: tuple[str, ...]
-    script: str = ""
-
-
-class HostPlanned(_Value):
-    """What `host up --dry-run` shows; nothing has been touched."""
-
-    version: Literal[1] = 1
-    environment: str
-    region: str
-    zone: str
-    instance_class: str
-    parts: tuple[PlannedPart, ...]
-    notes: tuple[str, ...]
-
-
-class HostGone(_Value):
-    """What `host down` removed, and what it left because it is somebody else's."""
-
-    version: Literal[1] = 1
-    environment: str
-    removed: tuple[str, ...]
-    kept: tuple[str, ...]
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

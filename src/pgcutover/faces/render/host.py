@@ -7,7 +7,7 @@ from rich.text import Text
 
 from pgcutover.faces.figures import duration
 from pgcutover.faces.render.parts import facts, heading, lines, row, table
-from pgcutover.steps.host import HostGone, HostPlanned, HostState, PlannedPart
+from pgcutover.facts.host import HostGone, HostPlanned, HostState, PlannedPart
 
 
 def host_planned(planned: HostPlanned) -> RenderableType:
