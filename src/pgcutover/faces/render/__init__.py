@@ -7,6 +7,7 @@ from pgcutover.faces.render.back import code, destroyed, retired, returned, undo
 from pgcutover.faces.render.comparing import comparison
 from pgcutover.faces.render.copying import copied
 from pgcutover.faces.render.first import written_config
+from pgcutover.faces.render.host import host_gone, host_planned, host_state
 from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
 from pgcutover.faces.render.practice import demo, lab_status, ledger
@@ -24,6 +25,9 @@ __all__ = [
     "destroyed",
     "dry_run",
     "error",
+    "host_gone",
+    "host_planned",
+    "host_state",
     "inventory",
     "lab_status",
     "ledger",
