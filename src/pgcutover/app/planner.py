@@ -2,11 +2,13 @@
 
 import getpass
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pgcutover.app.estate import Estate, read_estate, source_dsn
+from pgcutover.app.likeness import DrillRecord, about_drills, facts_of, held_against
 from pgcutover.app.step_order import planned_steps
 from pgcutover.app.trust import trust
 from pgcutover.config import Config
@@ -20,6 +22,7 @@ from pgcutover.errors import HerokuError, RefusedError
 from pgcutover.facts.certificate import brief
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.estimate import estimates
+from pgcutover.planning.likeness import PastDrill
 from pgcutover.planning.moves import kept_attachments, refuse_poolers
 from pgcutover.planning.plan import Advice, AppPlan, ClientPlan, Decisions, Plan, SourcePlan, digest_of
 from pgcutover.planning.proposal import TargetProposal, plan_target
@@ -69,9 +72,17 @@ def take_stock(heroku: HerokuClient, config: Config, *, pinned: str = "") -> Sto
 
 
 def make_plan(
-    heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int, pinned: str = "", known: str = ""
+    heroku: HerokuClient,
+    aws: Aws,
+    config: Config,
+    *,
+    run_number: int,
+    pinned: str = "",
+    known: str = "",
+    drills: Sequence[DrillRecord] = (),
 ) -> Planned:
-    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before.
+    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before; `drills`
+    are those of other environments, for the plan to say what they could not show.
 
     Raises:
         RefusedError: something in the source, on Heroku or on AWS speaks against it; each is named.
@@ -96,10 +107,19 @@ def make_plan(
         made_by=heroku.account_email() or getpass.getuser(),
         decisions=decisions,
         steps=steps,
-        advice=(*_about_certificate(stock, known), *_advice(stock, proposal)),
+        advice=(*_about_certificate(stock, known), *about_drills(config, drills), *_advice(stock, proposal)),
+        drills=_drills(heroku, config, stock, proposal, drills),
         digest=digest_of(decisions),
     )
     return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
+
+
+def _drills(
+    heroku: HerokuClient, config: Config, stock: Stock, proposal: TargetProposal, drills: Sequence[DrillRecord]
+) -> tuple[PastDrill, ...]:
+    if not drills:
+        return ()
+    return held_against(drills, facts_of(heroku, config, stock.estate, stock.database, proposal.plan))
 
 
 def jobs_for(stock: Stock) -> int:

@@ -20,6 +20,7 @@ from pgcutover.edges.heroku_wire import (
     DatabaseWire,
     DynoWire,
     FormationWire,
+    InstallationWire,
     PlanWire,
     ReleaseWire,
     addon_of,
@@ -90,7 +91,16 @@ class HerokuClient:
             maintenance=w.maintenance,
             space=w.space.name if w.space else None,
             generation=w.generation.name if w.generation else "cedar",
+            stack=w.stack.name if w.stack else "",
         )
+
+    def buildpacks(self, app: str) -> tuple[str, ...]:
+        """Names (or addresses, where they have no name) in the order in which they run."""
+        with understood("buildpack"):
+            wires = [
+                InstallationWire.model_validate(r) for r in self._api.read_all(f"/apps/{app}/buildpack-installations")
+            ]
+        return tuple(w.buildpack.name or w.buildpack.url for w in sorted(wires, key=lambda w: w.ordinal))
 
     def set_maintenance(self, app: str, *, on: bool) -> None:
         self._api.write("PATCH", f"/apps/{app}", {"maintenance": on})

@@ -6,6 +6,7 @@ Nothing here prints, reads or decides. Every renderable must read well at 100 co
 from pgcutover.faces.render.back import code, destroyed, retired, returned, undo_plan
 from pgcutover.faces.render.comparing import comparison
 from pgcutover.faces.render.copying import copied
+from pgcutover.faces.render.drill import drilled
 from pgcutover.faces.render.first import written_config
 from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
@@ -21,6 +22,7 @@ __all__ = [
     "copied",
     "demo",
     "destroyed",
+    "drilled",
     "dry_run",
     "error",
     "inventory",
