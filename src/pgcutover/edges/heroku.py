@@ -53,9 +53,9 @@ POSTGRESQL = "heroku-postgresql"
 class HerokuClient:
     """One account's view of Heroku. Close it when done."""
 
-    def __init__(self, token: Secret, *, host: str = "", data_host: str = "") -> None:
+    def __init__(self, token: Secret, *, host: str = "", data_host: str = "", timeout_s: float = TIMEOUT_S) -> None:
         self._data = self._data_address(host, data_host)
-        self._api = Transport(token, address(host, DEFAULT_HOST))
+        self._api = Transport(token, address(host, DEFAULT_HOST), timeout_s=timeout_s)
 
     @staticmethod
     def _data_address(host: str, data_host: str) -> str:
