@@ -19,10 +19,10 @@ CHANGES = {
     "INSERT by {owner}, SELECT by {owner}",
     "REVOKE CREATE ON DATABASE {database} FROM {other}": "privileges on the database {other}: CREATE -> absent",
     "CREATE INDEX late ON items (name)": "definitions index:public.late: absent -> ",
-    "ALTER TABLE items ALTER name SET DEFAULT 'x'": "definitions column:public.items.name: ",
+    "ALTER TABLE items ALTER name SET DEFAULT 'x'": "definitions ",
     "CREATE SCHEMA pgcutover": "left by pgcutover schema pgcutover: absent -> there",
     "ALTER DATABASE {database} CONNECTION LIMIT 9": "database connection limit: none -> 9",
-    "CREATE EXTENSION citext": "extensions citext: absent -> ",
+    "CREATE EXTENSION vector": "extensions vector: absent -> ",
 }
 
 

@@ -38,7 +38,7 @@ def next_steps(summary: RunSummary) -> tuple[str, ...]:
         Outcome.RETIRED: ("nothing: destroy the old add-on when you are sure",),
         Outcome.REPLACED: (f"pgcutover plan{env}",),
     }
-    drill = (f"pgcutover drill{env} (goes on where it stopped)",) if summary.drilling and summary.run else ()
+    drill = (f"pgcutover drill{env} (goes on, or begins anew)",) if summary.drilling and summary.run else ()
     return (*drill, *steps[summary.outcome])
 
 

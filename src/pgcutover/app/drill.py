@@ -69,7 +69,7 @@ class Drill(Cutover):
     """One environment, for the length of a drill."""
 
     def drill(self, *, ask: Ask, break_glass: BreakGlass) -> Drilled:
-        """Plan where there is no plan, prepare, migrate, roll back, compare; or go on where the last command stopped.
+        """Plan where there is no plan, migrate (which prepares), roll back, compare; or go on where it stopped.
 
         Raises:
             RefusedError: the environment is production; or a run is open that is no drill.
@@ -80,8 +80,7 @@ class Drill(Cutover):
         agreed = ask(Question(text=self._question(stage)))
         if not agreed.agreed:
             raise RefusedError("not confirmed; nothing was touched")
-        if stage is _Stage.BEGIN:
-            self._begin()
+        self._opening_notes = {DRILL: self._begun(stage)}
         if stage in (_Stage.BEGIN, _Stage.MIGRATE):
             self.migrate(None, ask=lambda _: agreed, break_glass=break_glass)
         if stage is not _Stage.COMPARE:
@@ -119,16 +118,23 @@ class Drill(Cutover):
         undiffed = DRILL in noted and DRILLED not in noted and run.outcome == Outcome.RETURNED
         return _Stage.COMPARE if undiffed and self._moved(run) else _Stage.BEGIN
 
-    def _begin(self) -> None:
+    def _begun(self, stage: _Stage) -> Mapping[str, Json]:
+        """The picture and the facts before; of a drill under way its own, also when a newer plan replaces its run's."""
+        run = self._records.last_run()
+        if stage is not _Stage.BEGIN and run is not None:
+            return self._noted(run)[DRILL]
+        plan = self._plan_to_drill()
+        stock = self.inventory()
+        facts = facts_of(self._heroku, self._config, stock.estate, stock.database, plan.decisions.target)
+        return {"before": self._worlds(plan), "facts": facts.model_dump(mode="json")}
+
+    def _plan_to_drill(self) -> Plan:
+        """The newest, made now when there is none or it was run already."""
         run, newest = self._records.last_run(), self._records.newest_plan()
         ended = run.closed_at if run is not None else None
         if newest is None or (ended is not None and newest.created_at <= ended):
-            newest = self.plan().plan
-        stock = self.inventory()
-        facts = facts_of(self._heroku, self._config, stock.estate, stock.database, newest.decisions.target)
-        begun: dict[str, Json] = {"before": self._worlds(newest), "facts": facts.model_dump(mode="json")}
-        self._opening_notes = {DRILL: begun}
-        self.prepare(None)
+            return self.plan().plan
+        return newest
 
     def _compared(self) -> Drilled:
         run = self._records.last_run()
@@ -140,25 +146,25 @@ class Drill(Cutover):
             )
         begun, plan, summary = self._noted(run)[DRILL], self._records.plan_of(run), self.status()
         before, after = begun["before"], self._worlds(plan)
-        assert isinstance(before, Mapping), "as `_begin` writes it"
+        assert isinstance(before, Mapping), "as `_begun` writes it"
         differences = changed(before, after)
-        drilled = Drilled(
+        green = not differences and not summary.salvage_doubts
+        with self._records.writing() as journal:
+            journal.note(run.run, DRILLED, {"green": green, "differences": [*differences], "by": self._me})
+        return Drilled(
             environment=self._config.environment,
             run=run.run,
             plan_digest=run.plan_digest,
             at=datetime.now(UTC),
-            green=not differences and not summary.salvage_doubts,
+            green=green,
             differences=differences,
             kept=made(plan.decisions.target, after),
             salvaged=summary.salvaged,
             salvage_directory=summary.salvage_directory,
             salvage_doubts=summary.salvage_doubts,
             outage=summary.outage,
-            next=summary.next,
+            next=self.status().next,
         )
-        with self._records.writing() as journal:
-            journal.note(run.run, DRILLED, {"green": drilled.green, "differences": [*differences], "by": self._me})
-        return drilled
 
     @property
     def _me(self) -> str:
