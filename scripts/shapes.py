@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.cutover import Code, Retired
+from pgcutover.app.drill import Drilled
 from pgcutover.app.first import WrittenConfig
 from pgcutover.app.needed import RightsNeeded
 from pgcutover.app.plain_copy import CopyDone
@@ -31,6 +32,7 @@ PRINTED: Mapping[str, type] = {
     "verify": Comparison,
     "copy": CopyDone,
     "tune": TuneDone,
+    "drill": Drilled,
     "retire": Retired,
     "destroy": Destroyed,
     "rights": RightsNeeded,

@@ -175,11 +175,16 @@ class Config:
     choices: EnvironmentChoices
     tools: Tools
     surroundings: Surroundings
+    others: tuple[str, ...] = ()
+    """The file's other environments."""
 
     @property
     def state(self) -> Path:
         """Where this environment's plans, journal and saved values live."""
-        return self.file.parent / STATE_DIRECTORY / self.environment
+        return self.state_of(self.environment)
+
+    def state_of(self, environment: str) -> Path:
+        return self.file.parent / STATE_DIRECTORY / environment
 
     def app_choices(self, app: str) -> AppChoices:
         return self.choices.app.get(app, AppChoices())
@@ -224,7 +229,14 @@ def read_config(path: Path, environment: str | None, surroundings: Surroundings)
             f"{path}: the billing app {choices.billing_app} is not in apps of environment {name}",
             hint=f"Add {choices.billing_app!r} to apps.",
         )
-    return Config(file=path, environment=name, choices=choices, tools=file.tools, surroundings=surroundings)
+    return Config(
+        file=path,
+        environment=name,
+        choices=choices,
+        tools=file.tools,
+        surroundings=surroundings,
+        others=tuple(sorted(set(file.environments) - {name})),
+    )
 
 
 def _only(file: ConfigFile, path: Path) -> str:

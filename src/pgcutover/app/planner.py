@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgcutover.app.estate import AppEstate, Estate, read_estate, source_dsn
+from pgcutover.app.likeness import DrillRecord, about_drills, facts_of, held_against
 from pgcutover.app.step_order import planned_steps
 from pgcutover.app.trust import trust
 from pgcutover.config import Config
@@ -23,6 +24,7 @@ from pgcutover.facts.certificate import brief
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.instance_classes import CLASSES
+from pgcutover.planning.likeness import PastDrill
 from pgcutover.planning.moves import AppMoves, Role, kept_attachments, refuse_unknown_logins
 from pgcutover.planning.pgbouncer import about_connections, advice, connections, fitted, refuse_hidden
 from pgcutover.planning.plan import Advice, AppPlan, ClientPlan, Decisions, Plan, SourcePlan, digest_of
@@ -73,9 +75,17 @@ def take_stock(heroku: HerokuClient, config: Config, *, pinned: str = "") -> Sto
 
 
 def make_plan(
-    heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int, pinned: str = "", known: str = ""
+    heroku: HerokuClient,
+    aws: Aws,
+    config: Config,
+    *,
+    run_number: int,
+    pinned: str = "",
+    known: str = "",
+    drills: Sequence[DrillRecord] = (),
 ) -> Planned:
-    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before.
+    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before; `drills`
+    are those of other environments, for the plan to say what they could not show.
 
     Raises:
         RefusedError: something in the source, on Heroku or on AWS speaks against it; each is named.
@@ -102,10 +112,19 @@ def make_plan(
         made_by=heroku.account_email() or getpass.getuser(),
         decisions=decisions,
         steps=steps,
-        advice=(*_about_certificate(stock, known), *_advice(stock, proposal, apps)),
+        advice=(*_about_certificate(stock, known), *about_drills(config, drills), *_advice(stock, proposal, apps)),
+        drills=_drills(heroku, config, stock, proposal, drills),
         digest=digest_of(decisions),
     )
     return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
+
+
+def _drills(
+    heroku: HerokuClient, config: Config, stock: Stock, proposal: TargetProposal, drills: Sequence[DrillRecord]
+) -> tuple[PastDrill, ...]:
+    if not drills:
+        return ()
+    return held_against(drills, facts_of(heroku, config, stock.estate, stock.database, proposal.plan))
 
 
 def jobs_for(stock: Stock) -> int:

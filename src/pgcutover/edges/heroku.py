@@ -16,11 +16,11 @@ from pgcutover.edges.heroku_wire import (
     AddonWire,
     AppWire,
     AttachmentWire,
-    BuildpackWire,
     CredentialWire,
     DatabaseWire,
     DynoWire,
     FormationWire,
+    InstallationWire,
     PlanWire,
     ReleaseWire,
     addon_of,
@@ -53,9 +53,9 @@ POSTGRESQL = "heroku-postgresql"
 class HerokuClient:
     """One account's view of Heroku. Close it when done."""
 
-    def __init__(self, token: Secret, *, host: str = "", data_host: str = "") -> None:
+    def __init__(self, token: Secret, *, host: str = "", data_host: str = "", timeout_s: float = TIMEOUT_S) -> None:
         self._data = self._data_address(host, data_host)
-        self._api = Transport(token, address(host, DEFAULT_HOST))
+        self._api = Transport(token, address(host, DEFAULT_HOST), timeout_s=timeout_s)
 
     @staticmethod
     def _data_address(host: str, data_host: str) -> str:
@@ -91,7 +91,16 @@ class HerokuClient:
             maintenance=w.maintenance,
             space=w.space.name if w.space else None,
             generation=w.generation.name if w.generation else "cedar",
+            stack=w.stack.name if w.stack else "",
         )
+
+    def buildpacks(self, app: str) -> tuple[str, ...]:
+        """Names (or addresses, where they have no name) in the order in which they run."""
+        with understood("buildpack"):
+            wires = [
+                InstallationWire.model_validate(r) for r in self._api.read_all(f"/apps/{app}/buildpack-installations")
+            ]
+        return tuple(w.buildpack.name or w.buildpack.url for w in sorted(wires, key=lambda w: w.ordinal))
 
     def set_maintenance(self, app: str, *, on: bool) -> None:
         self._api.write("PATCH", f"/apps/{app}", {"maintenance": on})
@@ -144,13 +153,6 @@ class HerokuClient:
         """One PATCH, one release; None removes a variable."""
         body = {key: value.reveal() if value is not None else None for key, value in changes.items()}
         self._api.write("PATCH", f"/apps/{app}/config-vars", body)
-
-    def buildpacks(self, app: str) -> tuple[str, ...]:
-        """What the app's slug is built with, in order: a name such as heroku/python, or an address."""
-        with understood("buildpack"):
-            rows = self._api.read_all(f"/apps/{app}/buildpack-installations")
-            wires = [BuildpackWire.model_validate(row) for row in rows]
-        return tuple(w.buildpack.name or w.buildpack.url for w in sorted(wires, key=lambda w: w.ordinal))
 
     # -- formation, dynos, releases ---------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ class AppWire(Named):
     maintenance: bool
     space: Named | None = None
     generation: Named | None = None
+    stack: Named | None = None
 
 
 class AddonOfAttachment(Named):
@@ -49,20 +50,20 @@ class AttachmentWire(Named):
     namespace: str | None = None
 
 
-class Buildpack(Named):
-    url: str = ""
-
-
-class BuildpackWire(Wire):
-    ordinal: int = 0
-    buildpack: Buildpack
-
-
 class FormationWire(Wire):
     type: str
     quantity: int
     size: str = ""
     command: str = ""
+
+
+class BuildpackWire(Named):
+    url: str = ""
+
+
+class InstallationWire(Wire):
+    ordinal: int
+    buildpack: BuildpackWire
 
 
 class ReleaseOfDyno(Wire):

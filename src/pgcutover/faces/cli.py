@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -44,6 +44,7 @@ from pgcutover.facts.names import MASK
 if TYPE_CHECKING:
     from pgcutover.app.cutover import Cutover
 
+Opened = TypeVar("Opened", bound="Cutover")
 GO_ON = "Run the same command again to go on; where a move stands, pgcutover status tells."
 
 cli = typer.Typer(
@@ -87,9 +88,15 @@ def _cutover(config: Path, environment: str | None, *, json: bool = False, accep
     # Loaded here: with its vendors' libraries it takes longer than all the rest, and two databases need none of it.
     from pgcutover.app.cutover import Cutover
 
+    return _opened(Cutover, config, environment, json=json, accept_certificate=accept_certificate)
+
+
+def _opened(
+    kind: "type[Opened]", config: Path, environment: str | None, *, json: bool, accept_certificate: str
+) -> "Opened":
     read = read_config(config.absolute(), environment, Surroundings.read())
     accepted = _fingerprint(accept_certificate) if accept_certificate else ""
-    return Cutover(read, live.listener(err, json=json), accept_certificate=accepted)
+    return kind(read, live.listener(err, json=json), accept_certificate=accepted)
 
 
 @cli.command()
@@ -342,6 +349,23 @@ def rollback(
             return
         summary, left = cutover.rollback(ask=_asker(yes=yes, code=""), without_export=without_export)
     emit(out, summary, render.returned(summary, left), json=json)
+
+
+@cli.command()
+def drill(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    yes: Yes = False,
+    accept_certificate: AcceptCertificate = "",
+    json: Json = False,
+) -> None:
+    """Move an environment that is not production, go back at once, and show that everything is as before."""
+    from pgcutover.app.drill import Drill
+
+    with _opened(Drill, config, env, json=json, accept_certificate=accept_certificate) as opened:
+        drilled = opened.drill(ask=_asker(yes=yes, code=""), break_glass=documents.break_glass)
+    emit(out, drilled, render.drilled(drilled), json=json)
+    raise typer.Exit(drilled.exit_code)
 
 
 @cli.command()

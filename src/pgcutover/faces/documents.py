@@ -11,7 +11,16 @@ from shlex import quote
 
 from pgcutover.errors import ConfigError
 from pgcutover.faces.figures import duration, moment
-from pgcutover.faces.wording import ABOVE, BELOW, DIGEST_DIGITS, PHASES, POINT_OF_NO_RETURN, plan_facts
+from pgcutover.faces.wording import (
+    ABOVE,
+    BELOW,
+    DIGEST_DIGITS,
+    PHASES,
+    POINT_OF_NO_RETURN,
+    drill_heading,
+    drill_sentences,
+    plan_facts,
+)
 from pgcutover.planning.moves import PGBOUNCER_URLS, KeptAttachment, VariableMove
 from pgcutover.planning.plan import AppPlan, Plan
 
@@ -63,6 +72,9 @@ def plan_markdown(plan: Plan, estimates: Mapping[str, float]) -> str:
     ]
     if plan.advice:
         lines += ["", "## Before you start", "", *(f"- {a.what}. {a.hint}".rstrip() for a in plan.advice)]
+    for drill in plan.drills:
+        head, aside = drill_heading(drill)
+        lines += ["", f"## {head}", "", f"{aside}.", "", *(f"- {sentence}" for sentence in drill_sentences(drill))]
     return "\n".join(lines) + "\n"
 
 

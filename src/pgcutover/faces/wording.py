@@ -5,9 +5,10 @@ Pure: values in, words out; no layout, no colour.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pgcutover.faces.figures import count, counted, duration, listed, money, rate, server_version, size
+from pgcutover.faces.figures import count, counted, duration, listed, moment, money, rate, server_version, size
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
+from pgcutover.planning.likeness import PastDrill
 from pgcutover.planning.moves import VariableMove
 from pgcutover.planning.plan import AppPlan, Phase, Plan
 from pgcutover.planning.target import TargetPlan
@@ -58,6 +59,18 @@ def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str
     yield "Tools", f"pg_dump {_program(clients.dump_version)}, pg_restore {_program(clients.restore_version)}"
     sorts = "" if decisions.sort_memory is SortMemory.AUTO else "; sorts take the memory that the server is set to"
     yield "Copy", f"{counted(decisions.jobs, 'job')} at a time{sorts}"
+
+
+def drill_heading(drill: PastDrill) -> tuple[str, str]:
+    """What a drill elsewhere could not show, and which drill it was."""
+    ended = "everything was as before" if drill.green else "NOT everything was as before"
+    when = f"plan {drill.plan_digest[:DIGEST_DIGITS]}, {moment(drill.drilled_at)}, {ended}"
+    return f"What the drill of {drill.environment} did not show", when
+
+
+def drill_sentences(drill: PastDrill) -> tuple[str, ...]:
+    """Each difference with why it counts."""
+    return tuple(map(str, drill.differences)) or (f"nothing: no difference to {drill.environment} is known",)
 
 
 def _program(version: str) -> str:

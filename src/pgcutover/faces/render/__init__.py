@@ -6,6 +6,7 @@ Nothing here prints, reads or decides. Every renderable must read well at 100 co
 from pgcutover.faces.render.back import code, destroyed, retired, returned, undo_plan
 from pgcutover.faces.render.comparing import comparison
 from pgcutover.faces.render.copying import copied
+from pgcutover.faces.render.drill import drilled
 from pgcutover.faces.render.first import written_config
 from pgcutover.faces.render.host import host_gone, host_planned, host_state
 from pgcutover.faces.render.inventory import inventory
@@ -23,6 +24,7 @@ __all__ = [
     "copied",
     "demo",
     "destroyed",
+    "drilled",
     "dry_run",
     "error",
     "host_gone",
