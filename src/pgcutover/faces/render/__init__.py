@@ -10,6 +10,7 @@ from pgcutover.faces.render.first import written_config
 from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
 from pgcutover.faces.render.practice import demo, lab_status, ledger
+from pgcutover.faces.render.probing import probe_cleaned, probe_proposal, probed
 from pgcutover.faces.render.problem import error
 from pgcutover.faces.render.run import closing, status
 from pgcutover.faces.render.tuning import tuned
@@ -27,6 +28,9 @@ __all__ = [
     "lab_status",
     "ledger",
     "plan_table",
+    "probe_cleaned",
+    "probe_proposal",
+    "probed",
     "retired",
     "returned",
     "status",
