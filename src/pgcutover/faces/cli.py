@@ -26,6 +26,7 @@ from pgcutover.faces import (
     cli_copy,
     cli_host,
     cli_lab,
+    cli_probe,
     cli_rights,
     cli_tune,
     cli_verify,
@@ -299,6 +300,32 @@ def tune(
         json=json,
     )
     emit(out, done, render.tuned(done), json=json)
+
+
+@cli.command()
+def probe(
+    region: cli_probe.Region = "us-east-1",
+    heroku_only: cli_probe.HerokuOnly = False,
+    aws_only: cli_probe.AwsOnly = False,
+    transcript: cli_probe.TranscriptFile = None,
+    clean: cli_probe.Clean = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Look whether Heroku and AWS are as pgcutover takes them to be, on things of its own. Says first what it costs."""
+    cli_probe.probed(
+        region=region,
+        heroku_only=heroku_only,
+        aws_only=aws_only,
+        transcript=transcript,
+        clean=clean,
+        dry_run=dry_run,
+        asker=lambda: _asker(yes=yes, code=""),
+        out=out,
+        err=err,
+        json=json,
+    )
 
 
 @cli.command()

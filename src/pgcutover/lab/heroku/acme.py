@@ -12,6 +12,8 @@ from pgcutover.lab.heroku.state import Estate
 from pgcutover.lab.layout import HerokuServer
 
 API = "acme-api"
+FIRST = "DATABASE"
+"""The name under which an app's first database is attached."""
 DOCS = "acme-docs"
 ADJECTIVES = (
     "amorphous",
@@ -57,12 +59,12 @@ PROCFILE = (
 
 def furnish(estate: Estate, leader: HerokuServer, follower: HerokuServer) -> None:
     """Fill an empty estate; nothing runs by that alone."""
-    leader_name, follower_name = _addon_name(estate), _addon_name(estate)
+    leader_name, follower_name = addon_name(estate), addon_name(estate)
     _app(estate, API, PROCFILE)
     _app(estate, DOCS, (ProcfileLine(type="web", command="python -m http.server $PORT", quantity=0),))
     _addon(estate, leader_name, leader)
     _addon(estate, follower_name, follower, following=leader_name)
-    _attach(estate, leader_name, "DATABASE")
+    _attach(estate, leader_name, FIRST)
     _attach(estate, follower_name, f"HEROKU_POSTGRESQL_{estate.pick(COLOURS)}")
     estate.configs[API].update(CONFIG)
     estate.configs[API][COPIED_URL] = estate.configs[API]["DATABASE_URL"]
@@ -71,7 +73,7 @@ def furnish(estate: Estate, leader: HerokuServer, follower: HerokuServer) -> Non
         _history(estate, app)
 
 
-def _addon_name(estate: Estate) -> str:
+def addon_name(estate: Estate) -> str:
     return f"postgresql-{estate.pick(ADJECTIVES)}-{estate.number(10000, 99999)}"
 
 
