@@ -2,6 +2,7 @@
 
 GET   /_lab/apps                        routers' addresses, knobs, versions
 PATCH /_lab/apps/{app}/knobs            {"release_phase_fails": true, …}, see `records.Knobs`
+PATCH /_lab/apps/{app}                  {"space": "acme-private"}: into a Private Space; null: out of it
 PUT   /_lab/apps/{app}/processes/TYPE   {"command": "…"}: a line of the Procfile, e.g. `release`; null removes it
 POST  /_lab/apps/{app}/scheduler        {"command": "…"}: what Heroku Scheduler does, a dyno scheduler.N
 PUT   /_lab/apps/{app}/buildpacks       {"buildpacks": ["heroku/pgbouncer", …]}
@@ -34,6 +35,10 @@ class KnobChanges(Body):
     stops_ignored: int | None = None
     refusal_status: int | None = None
     refusal_id: str | None = None
+
+
+class Place(Body):
+    space: str | None
 
 
 class Procfile(Body):
@@ -97,6 +102,11 @@ def _apps(router: APIRouter, platform: Platform) -> None:
             name = estate.app(app).name
             set_knobs(estate, name, **changes.model_dump(exclude_none=True))
             return asdict(estate.apps[name].knobs)
+
+    @router.patch("/apps/{app}")
+    def move_into_space(app: str, place: Place) -> dict[str, Any]:
+        with estate.lock:
+            return shapes.app(estate, estate.update_app(estate.app(app).name, space=place.space))
 
     @router.put("/apps/{app}/processes/{process_type}")
     def process(app: str, process_type: str, body: Procfile) -> list[dict[str, Any]]:

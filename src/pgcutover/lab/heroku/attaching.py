@@ -38,7 +38,7 @@ class Attaching:
             wanted = name or self._free_name(app)
             rules.check_attachment_name(wanted)
             rules.check_namespace(namespace, addon)
-            if namespace == POOLING and addon.name not in self._estate.pooler_ports:
+            if namespace == POOLING and not addon.server.pooler_port:
                 raise refusals.invalid(f"{addon.name} has no connection pooler.")
             taken = next((a for a in self._estate.attachments_of_app(app.name) if a.name == wanted), None)
             if taken is None:

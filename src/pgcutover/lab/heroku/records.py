@@ -58,6 +58,8 @@ class App:
     updated_at: datetime
     released_at: datetime | None = None
     maintenance: bool = False
+    space: str | None = None
+    """The Private Space it runs in."""
     buildpacks: tuple[str, ...] = ("heroku/python",)
     slug_id: str
     serving_version: int = 0
