@@ -16,6 +16,7 @@ from pgcutover.app.compared import Comparison
 from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.drill import Drilled
 from pgcutover.app.first import WrittenConfig
+from pgcutover.app.needed import RightsNeeded
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
 from pgcutover.app.tune import TuneDone
@@ -34,6 +35,7 @@ PRINTED: Mapping[str, type] = {
     "drill": Drilled,
     "retire": Retired,
     "destroy": Destroyed,
+    "rights": RightsNeeded,
 }
 WORDS: Mapping[Any, str] = {
     str: "text",

@@ -57,8 +57,8 @@ class TargetChoices(_Ours):
     retention_days: int = Field(default=7, ge=1, le=35)
     ca_bundle: str = ""
     """PEM file with the CA of the RDS certificates; fetched from AWS when empty."""
-    app_sslmode: Literal["require", "none"] = "require"
-    """What the application's URL says about TLS; none for apps behind the PgBouncer buildpack."""
+    app_sslmode: Literal["auto", "require", "none"] = "auto"
+    """What the applications' URLs say about TLS; auto: require, but nothing for apps behind the PgBouncer buildpack."""
     allowed_cidrs: tuple[str, ...] = ()
     """Who may reach port 5432; empty means 0.0.0.0/0 for public-tls, for Heroku's dynos have no fixed addresses."""
     subnet_ids: tuple[str, ...] = ()
@@ -80,6 +80,27 @@ class AppChoices(_Ours):
     """Command for a one-off dyno that proves that the new database can be reached; Heroku's stacks carry psql."""
 
 
+class HostChoices(_Ours):
+    """`[environments.NAME.host]`: what a person decides about the migration host."""
+
+    size: str = "auto"
+    """auto, or a class of EC2 such as c7gn.2xlarge."""
+    instance_profile: str = ""
+    """Name or ARN of an instance profile that somebody else made; a minimal one is made when empty."""
+    subnet_id: str = ""
+    install: str = "pgcutover"
+    """What pip installs there; pgcutover alone means the version that runs here."""
+
+    @field_validator("install")
+    @classmethod
+    def _pip_spec(cls, value: str) -> str:
+        if not value.strip() or value.startswith("-") or "\n" in value:
+            raise ValueError("give one thing that pip can install, such as pgcutover==0.1.0")
+        if re.search(r"://[^/]*@", value):
+            raise ValueError("a secret in an address would be kept in the account's history of commands")
+        return value
+
+
 class EnvironmentChoices(_Ours):
     """`[environments.NAME]`: one database and the apps on it."""
 
@@ -88,6 +109,7 @@ class EnvironmentChoices(_Ours):
     apps: tuple[Annotated[str, Field(pattern=APP_NAME)], ...] = Field(min_length=1)
     app: Mapping[str, AppChoices] = Field(default_factory=dict)
     target: TargetChoices
+    host: HostChoices = HostChoices()
 
     @field_validator("database")
     @classmethod
@@ -128,6 +150,9 @@ class Surroundings:
     heroku_host: str
     heroku_data_host: str
     rds_ca: str
+    metadata_endpoint: str = ""
+    """Another address of EC2's metadata service than its own, as boto3 understands it."""
+    metadata_disabled: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Surroundings":
@@ -136,6 +161,8 @@ class Surroundings:
             heroku_host=environ.get("HEROKU_HOST", ""),
             heroku_data_host=environ.get("HEROKU_DATA_HOST", ""),
             rds_ca=environ.get("PGCUTOVER_RDS_CA", ""),
+            metadata_endpoint=environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", ""),
+            metadata_disabled=environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true",
         )
 
 
@@ -247,5 +274,9 @@ def _problem(error: Any) -> str:
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _KEYS = sorted(
-    {key for model in (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices) for key in model.model_fields}
+    {
+        key
+        for model in (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices, HostChoices)
+        for key in model.model_fields
+    }
 )

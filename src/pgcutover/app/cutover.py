@@ -6,7 +6,7 @@ and the plan, never here.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, OnFailure, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
+from pgcutover.app.rights import about_rights, refuse_lacking
 from pgcutover.app.session import NO_NOTES, RunSession, Watcher, open_session, refuse_unopened
 from pgcutover.app.trust import ACCEPTED, pinned_by
 from pgcutover.config import Config
@@ -36,6 +37,7 @@ from pgcutover.errors import (
     RunnerConflictError,
     StalePlanError,
 )
+from pgcutover.planning.aws_rights import MIGRATE, PREPARE
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Plan, confirmation_code, differences, held_to
 from pgcutover.running.journal import Run
@@ -123,6 +125,9 @@ class Cutover:
                 f"run {run.run} has its plan: it is {self.status().phrase}", hint="See what is next: pgcutover status."
             )
         planned = self._plan_now(known=self._certificate(), drills=past_drills(self._config))
+        plan = planned.plan
+        advice = (*plan.advice, *about_rights(self._aws, plan.decisions.target, plan.steps))
+        planned = replace(planned, plan=plan.model_copy(update={"advice": advice}))
         self._records.store_plan(planned.plan)
         return planned
 
@@ -168,8 +173,12 @@ class Cutover:
     # -- moving -----------------------------------------------------------------------------------------------------
 
     def prepare(self, path: Path | None) -> RunSummary:
-        """Everything that can be done days ahead."""
-        plan = self._plan_to_run(path)
+        """Everything that can be done days ahead.
+
+        Raises:
+            RightsError: AWS or Heroku would refuse a part of it; nothing was touched.
+        """
+        plan = self._plan_to_run(path, PREPARE)
         with self._session(plan) as session:
             self._require_write_scope(session)
             session.forward("prepare")
@@ -189,10 +198,11 @@ class Cutover:
 
         Raises:
             StalePlanError: the world is no longer as planned; nothing was touched.
+            RightsError: AWS or Heroku would refuse a part of it; nothing was touched.
             NotConfirmedError: nobody agreed.
             PgcutoverError: a step failed; the message says whether everything went back.
         """
-        plan = self._plan_to_run(path)
+        plan = self._plan_to_run(path, MIGRATE)
         with self._session(plan) as session:
             for app, version in accepted:
                 session.watch.accept(app, version, by=session.me)
@@ -305,6 +315,7 @@ class Cutover:
             kept=(
                 f"the old database {source.addon}, fenced: no forgotten URL can write to it ({undo} lowers the fence)",
                 f"RDS instance {target.instance} with everything in it",
+                *((f"its read replica {target.replica.identifier}",) if target.replica else ()),
                 *(f"attachment {kept.name} of {kept.app}: it goes with its add-on" for kept in decisions.kept),
             ),
             may_destroy=tuple(
@@ -321,7 +332,8 @@ class Cutover:
                 hint="Go back first (pgcutover rollback), or delete it in the RDS console if you are sure.",
             )
         target = self._records.plan_of(run).decisions.target
-        self._refuse_in_use(target.instance)
+        for instance in (target.instance, *((target.replica.identifier,) if target.replica else ())):
+            self._refuse_in_use(instance)
         if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
             raise RefusedError("not confirmed; nothing was touched")
         destroyed = destroy(self._aws, target, typed=typed)
@@ -388,18 +400,22 @@ class Cutover:
         notes = [note.payload for note in self._records.history(run)[1] if note.kind == ACCEPTED]
         return pinned_by("", [payload for payload in notes if isinstance(payload, Mapping)])
 
-    def _plan_to_run(self, path: Path | None) -> Plan:
+    def _plan_to_run(self, path: Path | None, command: str) -> Plan:
         """The plan to run; before anything moved it must still fit the world, and a newer one replaces an older."""
         run = self._records.last_run()
         plan = self._records.read_plan(path)
+        prepared = False
         if run is not None and run.is_open:
-            if self.status().outcome not in _REPLACEABLE:
+            outcome = self.status().outcome
+            if outcome not in _REPLACEABLE:
                 return plan
+            prepared = outcome is Outcome.PREPARED
             newest = self._records.read_plan(path) if path else self._records.newest_plan()
             if newest is not None and newest.digest != plan.digest:
+                self._refuse_lacking_rights(newest, command, prepared=False)
                 with self._session(None, accept=newest.decisions.source.certificate) as session:
                     session.back(Outcome.REPLACED)
-                plan, run = newest, None
+                plan, run, prepared = newest, None, False
         elif run is not None and plan.created_at <= (run.closed_at or run.opened_at):
             raise StalePlanError(
                 f"the newest plan was run already (run {run.run}, {run.outcome})", hint="Run pgcutover plan again."
@@ -412,7 +428,13 @@ class Cutover:
                 f"the world is not as planned: {'; '.join(changed[:5])}",
                 hint="Run pgcutover plan again and look at it.",
             )
+        self._refuse_lacking_rights(plan, command, prepared=prepared)
         return plan
+
+    def _refuse_lacking_rights(self, plan: Plan, command: str, *, prepared: bool) -> None:
+        """Raises RightsError by what is left to do: once all is prepared, nobody needs a right to make anything."""
+        left = {command} - {PREPARE} if prepared else {PREPARE, command}
+        refuse_lacking(self._aws, plan.decisions.target, plan.steps, sorted(left, reverse=True))
 
     def _require_write_scope(self, session: RunSession) -> None:
         """A change that changes nothing: a token that may only read is found before anything is touched."""

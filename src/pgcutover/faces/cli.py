@@ -17,12 +17,26 @@ import typer
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking
-from pgcutover.app.people import Confirmation, OnFailure, Question
+from pgcutover.app.needed import rights_needed
+from pgcutover.app.people import OnFailure
 from pgcutover.app.records import unpack_beside
-from pgcutover.config import CONFIG_FILE, Surroundings, read_config
-from pgcutover.errors import ConfigError, InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_copy, cli_lab, cli_tune, cli_verify, documents, live, render, report
+from pgcutover.config import Surroundings, read_config
+from pgcutover.errors import ConfigError, InterruptedRun, PgcutoverError, UsageError
+from pgcutover.faces import (
+    cli_copy,
+    cli_host,
+    cli_lab,
+    cli_rights,
+    cli_tune,
+    cli_verify,
+    documents,
+    live,
+    render,
+    report,
+)
+from pgcutover.faces.asking import asker as _asker
 from pgcutover.faces.consoles import console
+from pgcutover.faces.options import DEFAULT, Config, DryRun, Environment, Json, Yes
 from pgcutover.faces.output import emit
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.names import MASK
@@ -40,15 +54,11 @@ cli = typer.Typer(
 )
 cli.add_typer(cli_lab.lab, name="lab")
 cli.command("demo")(cli_lab.demo)
+cli.add_typer(cli_host.host, name="host")
 
 out = console()
 err = console(stderr=True)
 
-Config = Annotated[Path, typer.Option("--config", help="The configuration file.", metavar="FILE")]
-Environment = Annotated[str | None, typer.Option("--env", help="Environment; default: the only one.", metavar="NAME")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be called, touch nothing.")]
 AcceptCertificate = Annotated[
     str, typer.Option(help="Trust this certificate of the old database's server from now on.", metavar="SHA256")
 ]
@@ -56,7 +66,6 @@ PlanFile = Annotated[
     Path | None, typer.Argument(help="A plan file; default: the environment's newest.", metavar="PLAN")
 ]
 
-DEFAULT = Path(CONFIG_FILE)
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^\s]+@")
 
 
@@ -387,6 +396,19 @@ def destroy(
     emit(out, destroyed, render.destroyed(destroyed), json=json)
 
 
+@cli.command()
+def rights(
+    commands: cli_rights.Commands = None,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    policy: cli_rights.Policy = False,
+    json: Json = False,
+) -> None:
+    """What each command needs on Heroku and on AWS, and the smallest IAM policy. Asks nobody, changes nothing."""
+    read = read_config(config.absolute(), env, Surroundings.read())
+    cli_rights.show(out, rights_needed(read, commands or ()), policy=policy, json=json)
+
+
 @cli.command("report")
 def write_report(
     config: Config = DEFAULT,
@@ -415,23 +437,6 @@ def _fingerprint(text: str) -> str:
     if re.fullmatch("[0-9a-f]{64}", digits) is None:
         raise UsageError(f"{text!r} is no SHA-256 fingerprint", hint="Give the 64 digits that the message names.")
     return digits
-
-
-def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:
-    """How a question is put to a person: --yes answers it, a terminal asks, anything else refuses."""
-
-    def ask(question: Question) -> Confirmation:
-        if yes:
-            return Confirmation(agreed=True, code=code, unasked=True)
-        if not sys.stdin.isatty():
-            raise NotConfirmedError(f"nobody can be asked: {question.text}", hint="Run it in a terminal, or add --yes.")
-        err.print(question.text)
-        if question.wants_code:
-            given = code or typer.prompt("A colleague's code (NAME:CODE, from pgcutover plan --code)", err=True)
-            return Confirmation(agreed=True, code=given)
-        return Confirmation(agreed=typer.prompt(f"Type {question.word} to go on", err=True) == question.word, code=code)
-
-    return ask
 
 
 def _wants_json() -> bool:

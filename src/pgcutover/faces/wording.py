@@ -9,6 +9,7 @@ from pgcutover.faces.figures import count, counted, duration, listed, moment, mo
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
 from pgcutover.planning.likeness import PastDrill
+from pgcutover.planning.moves import VariableMove
 from pgcutover.planning.plan import AppPlan, Phase, Plan
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.state import StepState
@@ -93,9 +94,16 @@ def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
 
 
 def moves_of(app: AppPlan) -> str:
-    """Which variables of an app get the new URL, and what stands behind each today."""
-    named = [f"{move.variable} ({'attachment' if move.attachment else 'copied URL'})" for move in app.moves.variables]
-    return f"{app.moves.app}: {listed(named, 'no variable')}"
+    """Which server each variable of an app will name, as whom, and what stands behind it today."""
+    named = [_move_of(move) for move in app.moves.variables]
+    pooling = app.moves.pooling
+    pooled = f"; through PgBouncer in its dynos: {listed(pooling.variables)}" if pooling else ""
+    return f"{app.moves.app}: {listed(named, 'no variable')}{pooled}"
+
+
+def _move_of(move: VariableMove) -> str:
+    today = f"{'attachment of' if move.attachment else 'copied URL of'} {move.addon}"
+    return f"{move.variable} -> {move.role}{f' as {move.user}' if move.user else ''} ({today})"
 
 
 def undo_sentence(by_hand: str, label: str) -> str:

@@ -75,6 +75,8 @@ def variables(*, heroku: Access, aws: Access, ca: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": aws.user,
         "AWS_SECRET_ACCESS_KEY": aws.secret,
         "AWS_DEFAULT_REGION": REGION,
+        # Nobody who practises is to ask for credentials, or for a Region, on the network that they happen to be in.
+        "AWS_EC2_METADATA_DISABLED": "true",
         "PGCUTOVER_RDS_CA": str(ca),
     }
 

@@ -92,7 +92,6 @@ class Decisions(_Value):
     kept: tuple[KeptAttachment, ...]
     source: SourcePlan
     target: TargetPlan
-    app_sslmode: str
     clients: ClientPlan
     jobs: int
     sort_memory: SortMemory = SortMemory.AUTO

@@ -1,27 +1,29 @@
 """The HTTP server of the lab's RDS: moto's services on loopback, with our RDS in place of moto's, behind a gate.
 
-A request meets, in this order: the lab's own door, the knobs, the access keys, moto. One request is served at a time,
-for moto's records are not made for more; what takes time is done by workers. moto keeps its records per process, so
-there is one `RdsLab` in a process at a time.
+A request meets, in this order: the lab's own door, the knobs, the access keys and what they may do, moto. One request
+is served at a time, for moto's records are not made for more; what takes time is done by workers. moto keeps its
+records per process, so there is one `RdsLab` in a process at a time.
 """
 
 import functools
 import io
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.rds.models import RDSBackend, rds_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from pgcutover.errors import UsageError
 from pgcutover.lab.layout import LabLayout
-from pgcutover.lab.rds import control, keys
+from pgcutover.lab.rds import control, keys, managed
 from pgcutover.lab.rds.backend import Backend
 from pgcutover.lab.rds.keys import Call, Environ, Protocol, StartResponse
 from pgcutover.lab.rds.knobs import Loss
@@ -115,9 +117,14 @@ class Gate:
             if call is None:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"not a signed call of an AWS service\n"]
-            fault = (keys.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
+            access = self._site.access
+            fault = (access.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
             if fault is not None:
                 return keys.answer(fault, call.protocol, start_response)
+            access.note(call)
+            if (simulated := access.simulation(call)) is not None:
+                start_response("200 OK", [("Content-Type", "text/xml")])
+                return [simulated.encode()]
             loss = self._site.knobs.loss(call)
             if loss is None:
                 return cast(Iterable[bytes], self._moto(environ, start_response))
@@ -151,15 +158,26 @@ def read(environ: Environ) -> Call | None:
     if not scopes or len(scopes[0]) < 5:
         return None
     key, _, region, service = scopes[0][:4]
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
     target = environ.get("HTTP_X_AMZ_TARGET")
     if target is not None:
         action, protocol = target.rsplit(".", 1)[-1], Protocol.JSON
+        request = dict(_flat(json.loads(body or b"{}")))
     else:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        named = parse_qs(body.decode("utf-8", "replace")).get("Action") or [""]
-        action, protocol = named[0], Protocol.EC2 if service == "ec2" else Protocol.QUERY
-    return Call(key=key, region=region, service=service, action=action, protocol=protocol)
+        request = dict(parse_qsl(body.decode("utf-8", "replace")))
+        action, protocol = request.get("Action", ""), Protocol.EC2 if service == "ec2" else Protocol.QUERY
+    return Call(key=key, region=region, service=service, action=action, protocol=protocol, request=request)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """JSON as the query protocol would name it; lists count from 1."""
+    if not isinstance(value, (dict, list)):
+        yield name, str(value)
+        return
+    inner = value if isinstance(value, dict) else {str(number): each for number, each in enumerate(value, start=1)}
+    for key, each in inner.items():
+        yield from _flat(each, f"{name}.{key}" if name else key)
 
 
 def _backends() -> list[Backend]:
@@ -170,10 +188,14 @@ def _backends() -> list[Backend]:
 def _seat(site: Site) -> None:
     # moto makes a backend for a Region when it is first asked for one, by calling what `backend` holds.
     BackendDict.reset()
+    # AWS's own policies can be attached only where moto has read them.
+    default_user_config["iam"]["load_aws_managed_policies"] = True
+    managed.seat(site.knobs, site.clock)
     rds_backends.backend = cast(Any, functools.partial(Backend, site=site))
 
 
 def _unseat() -> None:
+    managed.unseat()
     rds_backends.clear()
     rds_backends.backend = RDSBackend
     BackendDict.reset()
