@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pgcutover.app.detour import detour
 from pgcutover.app.estate import Estate, read_estate, source_dsn
 from pgcutover.app.step_order import planned_steps
 from pgcutover.app.trust import trust
@@ -96,7 +97,11 @@ def make_plan(
         made_by=heroku.account_email() or getpass.getuser(),
         decisions=decisions,
         steps=steps,
-        advice=(*_about_certificate(stock, known), *_advice(stock, proposal)),
+        advice=(
+            *_about_certificate(stock, known),
+            *detour(stock.database.data_bytes, wishes.region, config.surroundings),
+            *_advice(stock, proposal),
+        ),
         digest=digest_of(decisions),
     )
     return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
