@@ -18,6 +18,7 @@ from pgcutover.app.first import WrittenConfig
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
 from pgcutover.app.tune import TuneDone
+from pgcutover.facts.host import HostGone, HostPlanned, HostState
 from pgcutover.steps.destroy import Destroyed
 from pgcutover.steps.history import RunSummary
 
@@ -32,6 +33,9 @@ PRINTED: Mapping[str, type] = {
     "tune": TuneDone,
     "retire": Retired,
     "destroy": Destroyed,
+    "host up, host status": HostState,
+    "host up --dry-run": HostPlanned,
+    "host down": HostGone,
 }
 WORDS: Mapping[Any, str] = {
     str: "text",
