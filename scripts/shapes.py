@@ -20,6 +20,7 @@ from pgcutover.app.needed import RightsNeeded
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
 from pgcutover.app.tune import TuneDone
+from pgcutover.facts.host import HostGone, HostPlanned, HostState
 from pgcutover.steps.destroy import Destroyed
 from pgcutover.steps.history import RunSummary
 
@@ -36,6 +37,9 @@ PRINTED: Mapping[str, type] = {
     "retire": Retired,
     "destroy": Destroyed,
     "rights": RightsNeeded,
+    "host up, host status": HostState,
+    "host up --dry-run": HostPlanned,
+    "host down": HostGone,
 }
 WORDS: Mapping[Any, str] = {
     str: "text",

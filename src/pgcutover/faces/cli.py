@@ -38,7 +38,7 @@ from pgcutover.faces import (
 from pgcutover.faces.asking import asker as _asker
 from pgcutover.faces.consoles import console
 from pgcutover.faces.options import DEFAULT, Config, DryRun, Environment, Json, Yes
-from pgcutover.faces.output import emit
+from pgcutover.faces.output import advised, emit
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.names import MASK
 
@@ -193,6 +193,8 @@ def migrate(
             planned = cutover.read_plan(plan_file)
             emit(out, planned, render.dry_run(planned.plan), json=json)
             return
+        for advice in cutover.detour(plan_file):
+            advised(advice, err, json=json)
         summary = cutover.migrate(
             plan_file,
             ask=_asker(yes=yes, code=code),
