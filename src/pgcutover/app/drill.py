@@ -125,7 +125,7 @@ class Drill(Cutover):
             return self._noted(run)[DRILL]
         plan = self._plan_to_drill()
         stock = self.inventory()
-        facts = facts_of(self._heroku, self._config, stock.estate, stock.database, plan.decisions.target)
+        facts = facts_of(self._config, stock.estate, stock.database, plan.decisions.target)
         return {"before": self._worlds(plan), "facts": facts.model_dump(mode="json")}
 
     def _plan_to_drill(self) -> Plan:

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from pgcutover.app.estate import AppEstate, Estate
 from pgcutover.app.records import Records
 from pgcutover.config import Config
-from pgcutover.edges.heroku import HerokuClient
 from pgcutover.errors import JournalError
 from pgcutover.facts.estate import Attachment
 from pgcutover.facts.inventory import DatabaseInventory
@@ -83,14 +82,13 @@ def about_drills(config: Config, drills: Sequence[DrillRecord]) -> tuple[Advice,
     return tuple(advice)
 
 
-def facts_of(
-    heroku: HerokuClient, config: Config, estate: Estate, database: DatabaseInventory, target: TargetPlan
-) -> EnvironmentFacts:
+def facts_of(config: Config, estate: Estate, database: DatabaseInventory, target: TargetPlan) -> EnvironmentFacts:
     """What the environment is like now."""
     return EnvironmentFacts(
         environment=config.environment,
         apps=tuple(
-            _app_facts(heroku, estate, entry, moves) for entry, moves in zip(estate.apps, estate.moves(), strict=True)
+            _app_facts(estate, entry, moves)
+            for entry, moves in zip(estate.apps, estate.moves(target.credentials), strict=True)
         ),
         addon_plan=estate.leader.plan.partition(":")[2],
         followers=len(estate.followers),
@@ -110,7 +108,7 @@ def facts_of(
     )
 
 
-def _app_facts(heroku: HerokuClient, estate: Estate, entry: AppEstate, moves: AppMoves) -> AppFacts:
+def _app_facts(estate: Estate, entry: AppEstate, moves: AppMoves) -> AppFacts:
     ours = {estate.leader.name: "the primary", **{follower.name: "a follower" for follower in estate.followers}}
     kept = [a for a in entry.attachments if a.addon in ours and not a.name.startswith(LEGACY)]
     return AppFacts(
@@ -119,7 +117,7 @@ def _app_facts(heroku: HerokuClient, estate: Estate, entry: AppEstate, moves: Ap
         region=entry.app.region,
         stack=entry.app.stack,
         private_space=entry.app.space is not None,
-        buildpacks=heroku.buildpacks(entry.app.name),
+        buildpacks=entry.buildpacks,
         commands=tuple(sorted((p.type, _digest(p.command)) for p in entry.formation)),
         pooled=tuple(sorted(p.type for p in entry.formation if POOLED.search(p.command))),
         attachments=tuple(sorted({_in_words(a, ours[a.addon]) for a in kept})),

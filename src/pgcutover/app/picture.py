@@ -108,6 +108,10 @@ def _made(aws: Aws, target: TargetPlan) -> dict[str, Json]:
             f"parameter group {target.parameter_group}": aws.parameters.group_tags(target.parameter_group),
             f"snapshot {target.snapshot}": aws.instances.snapshot_exists(target.snapshot) or None,
         }
+    if target.replica:
+        replica, group = target.replica.identifier, target.replica.parameter_group
+        looked[f"replica {replica}"] = aws.instances.describe(replica)
+        looked[f"parameter group {group}"] = aws.parameters.group_tags(group)
     return {name: THERE for name, found in looked.items() if found is not None}
 
 

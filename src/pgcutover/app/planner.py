@@ -119,18 +119,18 @@ def make_plan(
             *detour(stock.database.data_bytes, wishes.region, config.surroundings),
             *_advice(stock, proposal, apps),
         ),
-        drills=_drills(heroku, config, stock, proposal, drills),
+        drills=_drills(config, stock, proposal, drills),
         digest=digest_of(decisions),
     )
     return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
 
 
 def _drills(
-    heroku: HerokuClient, config: Config, stock: Stock, proposal: TargetProposal, drills: Sequence[DrillRecord]
+    config: Config, stock: Stock, proposal: TargetProposal, drills: Sequence[DrillRecord]
 ) -> tuple[PastDrill, ...]:
     if not drills:
         return ()
-    return held_against(drills, facts_of(heroku, config, stock.estate, stock.database, proposal.plan))
+    return held_against(drills, facts_of(config, stock.estate, stock.database, proposal.plan))
 
 
 def jobs_for(stock: Stock) -> int:

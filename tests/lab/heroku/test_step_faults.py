@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from local_heroku import KEY
-from test_steps_on_heroku import APP, QuickClock, Stage, World, closing, stage, standing
+from moving import QuickClock, World
+from test_steps_on_heroku import APP, Stage, closing, stage, standing
 
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.errors import PgcutoverError, ReleaseFailedError
@@ -52,7 +53,7 @@ def steps_of(stage: Stage) -> tuple[Step[Any], ...]:
     return (
         *closing(stage),
         Detach(apps=stage.moves),
-        Switch(apps=stage.moves, sslmode="require"),
+        Switch(apps=stage.moves),
         Smoke(apps=stage.moves, commands=((APP, "true"),)),
         Lift(apps=stage.moves),
     )
@@ -140,7 +141,7 @@ def test_a_release_that_hangs_is_given_up_and_gone_on_with(stage: Stage, number:
     """Switch, detach, keep-attachment: after the longest time the step is an error, the world is known, and once the
     release ends the same step is whole. Going back meets the same."""
     kept, detach = stage.kept[0], Detach(apps=stage.moves)
-    switch = Switch(apps=stage.moves, sslmode="require")
+    switch = Switch(apps=stage.moves)
     step: Step[Any] = (switch, detach, kept)[number]
     under = {0: (*closing(stage), detach), 1: closing(stage), 2: ()}[number]
     with standing(stage, *under):
