@@ -17,6 +17,7 @@ from pgcutover.app.cutover import Code, Retired
 from pgcutover.app.first import WrittenConfig
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
+from pgcutover.app.probe import Cleaned, ProbeDone, Proposal
 from pgcutover.app.tune import TuneDone
 from pgcutover.steps.destroy import Destroyed
 from pgcutover.steps.history import RunSummary
@@ -30,6 +31,9 @@ PRINTED: Mapping[str, type] = {
     "verify": Comparison,
     "copy": CopyDone,
     "tune": TuneDone,
+    "probe": ProbeDone,
+    "probe --dry-run": Proposal,
+    "probe --clean": Cleaned,
     "retire": Retired,
     "destroy": Destroyed,
 }
