@@ -19,6 +19,7 @@ from pgcutover.app.first import WrittenConfig
 from pgcutover.app.needed import RightsNeeded
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
+from pgcutover.app.probe import Cleaned, ProbeDone, Proposal
 from pgcutover.app.tune import TuneDone
 from pgcutover.facts.host import HostGone, HostPlanned, HostState
 from pgcutover.steps.destroy import Destroyed
@@ -33,7 +34,13 @@ PRINTED: Mapping[str, type] = {
     "verify": Comparison,
     "copy": CopyDone,
     "tune": TuneDone,
+<<<<<<< HEAD
     "drill": Drilled,
+=======
+    "probe": ProbeDone,
+    "probe --dry-run": Proposal,
+    "probe --clean": Cleaned,
+>>>>>>> probe
     "retire": Retired,
     "destroy": Destroyed,
     "rights": RightsNeeded,

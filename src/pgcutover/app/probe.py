@@ -237,7 +237,7 @@ class Probe:
             if made.heroku:
                 base, data = addresses(self._around.heroku_host, self._around.heroku_data_host)
                 heroku = stack.enter_context(closing(ProbeHeroku(self._around.token(), base, data, transcript)))
-                heroku.must("GET", "/account")
+                heroku.must("GET", "/account/rate-limits")
             if made.aws:
                 aws = stack.enter_context(closing(ProbeAws(made.region, transcript, notice=self._tell)))
                 aws.account()

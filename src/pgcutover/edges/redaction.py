@@ -1,8 +1,8 @@
 """What may be shown of a request and its answer to people who have no business in the account.
 
 Masked: every value under a key that names a secret, every login of a URL, every secret that was named beforehand, the
-values of config vars. Marked, so that the same one is recognised within a transcript and nowhere else: host names,
-addresses, account numbers, e-mail addresses, names of databases and roles as Heroku draws them.
+values of config vars, who a person is. Marked, so that the same one is recognised within a transcript and nowhere else:
+host names, addresses, account numbers, access keys, e-mail addresses, networks, names that Heroku draws.
 """
 
 import hashlib
@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "********"
-SECRET_KEY = re.compile(r"passw|secret|token|api_?key|credential|authorization|private_key|resource_url", re.IGNORECASE)
+SECRET_KEY = re.compile(
+    r"passw|secret|token|api_?key|credential|authorization|private_key|resource_url|^userid$", re.IGNORECASE
+)
+PERSON = "email"
+"""Whoever has one is a person or a team: then neither id nor name is shown."""
+OF_A_PERSON = frozenset({"id", "name"})
 CONFIG_VARS = re.compile(r"/config-vars$")
 LOGIN = re.compile(r"(?<=://)[^/\s\"'@]*@")
 # Long enough that no version, parameter or class of ours looks like one: rds.force_ssl, db.t4g.micro, 18.1.
@@ -22,7 +27,17 @@ ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?!/0)")
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 DRAWN = re.compile(r"\b[du][a-z0-9]{13}\b")
-KINDS = ((EMAIL, "email"), (HOST, "host"), (ADDRESS, "address"), (ACCOUNT, "account"), (DRAWN, "drawn"))
+ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b")
+NETWORK = re.compile(r"\b(?:vpc|subnet|sg)-[0-9a-f]{8,}\b")
+KINDS = (
+    (EMAIL, "email"),
+    (HOST, "host"),
+    (ADDRESS, "address"),
+    (ACCOUNT, "account"),
+    (ACCESS_KEY, "key"),
+    (NETWORK, "network"),
+    (DRAWN, "drawn"),
+)
 SHORTEST_SECRET = 6
 """Shorter ones would be found in half of all words."""
 MOST_ROWS = 400
@@ -56,7 +71,10 @@ class Redactor:
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {self.text(str(key)): self._entry(str(key), one) for key, one in value.items()}
+            hidden = OF_A_PERSON if PERSON in value else ()
+            return {
+                self.text(str(key)): MASK if key in hidden else self._entry(str(key), one) for key, one in value.items()
+            }
         if isinstance(value, list | tuple):
             return [self._value(one) for one in value[:MOST_ROWS]]
         if value is None or isinstance(value, bool | int | float):

@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pgcutover.edges.redaction import Redactor
+from pgcutover.edges.redaction import MASK, Redactor
 from pgcutover.errors import JournalError
 
 HEADERS = frozenset({"content-range", "content-type", "next-range", "retry-after", "x-confirmation-required"})
 """What of an answer's headers is kept, in lower case."""
+
+
+WHO_WE_ARE = "sts"
 
 
 class Transcript:
@@ -51,6 +54,8 @@ class Transcript:
     def aws(self, service: str, operation: str, request: Any, answer: Any) -> None:
         """One call of AWS's."""
         kept = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+        if service == WHO_WE_ARE:
+            kept = dict.fromkeys(kept, MASK)
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
         self._write(
             {

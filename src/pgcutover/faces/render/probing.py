@@ -36,7 +36,8 @@ def probed(done: ProbeDone) -> RenderableType:
 
 
 def _seen(finding: Finding) -> str:
-    return " · ".join(part for part in (finding.seen, finding.detail) if part)
+    same = finding.verdict is Verdict.AS_PREDICTED
+    return " · ".join(part for part in ("the same" if same else finding.seen, finding.detail) if part)
 
 
 def probe_proposal(proposal: Proposal) -> RenderableType:
