@@ -16,9 +16,9 @@ from psycopg import sql
 
 from pgcutover.lab.clusters import Cluster
 
-Size: TypeAlias = Literal["small", "medium"]
-SCALE: dict[Size, int] = {"small": 3, "medium": 36}
-"""Small is about 30 MB, medium about 300 MB, indexes included."""
+Size: TypeAlias = Literal["tiny", "small", "medium"]
+SCALE: dict[Size, int] = {"tiny": 1, "small": 3, "medium": 36}
+"""Tiny is about 15 MB, small about 30 MB, medium about 300 MB, indexes included."""
 
 HEROKU_MAJOR = 16
 PLAN = "heroku-postgresql:standard-0"
@@ -45,9 +45,14 @@ class HerokuDatabase:
     plan: str
 
 
-def create_heroku_database(cluster: Cluster, *, size: Size, seed: int) -> HerokuDatabase:
-    """Create roles, database and content on a running cluster that has no such database yet."""
-    made = _names(seed)
+def create_heroku_database(
+    cluster: Cluster, *, size: Size, seed: int, plan: str = PLAN, shared: bool = False
+) -> HerokuDatabase:
+    """Create roles, database and content on a running cluster that has no such database yet.
+
+    `shared`: the second credential may also keep a ledger, for an app of its own uses it.
+    """
+    made = _names(seed, plan)
     with cluster.superuser() as session:
         _create_roles(session, made)
         _create_database(session, made)
@@ -61,11 +66,11 @@ def create_heroku_database(cluster: Cluster, *, size: Size, seed: int) -> Heroku
         )
         session.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(made.owner)))
         _as(session, made.owner)
-        _fill(session, scale=SCALE[size], seed=seed)
+        _fill(session, scale=SCALE[size], seed=seed, shared=shared)
     return made
 
 
-def _names(seed: int) -> HerokuDatabase:
+def _names(seed: int, plan: str) -> HerokuDatabase:
     dice = random.Random(seed)
     alphabet = string.ascii_lowercase + string.digits
     return HerokuDatabase(
@@ -75,7 +80,7 @@ def _names(seed: int) -> HerokuDatabase:
         credential=REPORTING,
         credential_password=_password(),
         connection_limit=CONNECTION_LIMIT,
-        plan=PLAN,
+        plan=plan,
     )
 
 
@@ -113,13 +118,13 @@ def _create_database(session: psycopg.Connection, made: HerokuDatabase) -> None:
     session.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} SET statement_timeout = '5min'").format(credential, database))
 
 
-def _fill(session: psycopg.Connection, *, scale: int, seed: int) -> None:
+def _fill(session: psycopg.Connection, *, scale: int, seed: int, shared: bool) -> None:
     session.execute(sql.SQL("SET search_path = {}").format(SEARCH_PATH))
     session.execute(
         "SELECT set_config('acme.scale', %s, false), set_config('acme.seed', %s, false)", [str(scale), str(seed)]
     )
     session.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC")
-    for name in ("acme_schema", "acme_data", "acme_after_data", "acme_grants"):
+    for name in ("acme_schema", "acme_data", "acme_after_data", "acme_grants", *(("acme_shared",) if shared else ())):
         _run(session, name)
     # As the superuser: the owner would be warned of each system catalogue that it may not analyze.
     session.execute("RESET SESSION AUTHORIZATION")

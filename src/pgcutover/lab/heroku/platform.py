@@ -5,6 +5,7 @@ estate; it decides and changes first, lets go, and then asks the dynos to follow
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgcutover.lab.heroku.attaching import Attaching
@@ -14,6 +15,7 @@ from pgcutover.lab.heroku.logs import Logplex
 from pgcutover.lab.heroku.pace import Pace
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.state import Estate
+from pgcutover.lab.layout import HerokuServer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,5 +30,7 @@ class Platform:
     limit: RateLimit = field(default_factory=RateLimit)
     faults: Faults = field(default_factory=Faults)
     closing: threading.Event = field(default_factory=threading.Event)
+    fail_over: Callable[[HerokuServer], HerokuServer] | None = None
+    """Puts another server into a leader's place; None where nobody can."""
     base_url: str = ""
     """Known once the server is bound."""

@@ -10,6 +10,8 @@ from pgcutover.lab.layout import HerokuServer
 
 POOLING = "connection-pooling:default"
 CREDENTIAL = "credential:"
+DEFAULT = "default"
+"""The credential that every database has: its owner."""
 
 
 def now() -> datetime:
@@ -58,6 +60,8 @@ class App:
     updated_at: datetime
     released_at: datetime | None = None
     maintenance: bool = False
+    space: str | None = None
+    """The Private Space it runs in."""
     buildpacks: tuple[str, ...] = ("heroku/python",)
     slug_id: str
     serving_version: int = 0

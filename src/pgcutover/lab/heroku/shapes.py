@@ -53,7 +53,7 @@ def app(estate: Estate, app: App) -> Json:
         "released_at": None if app.released_at is None else moment(app.released_at),
         "repo_size": 104857,
         "slug_size": 52428800,
-        "space": None,
+        "space": None if app.space is None else {**named("spaces", app.space), "shield": False},
         "stack": named("stacks", STACK),
         "team": None,
         "updated_at": moment(app.updated_at),

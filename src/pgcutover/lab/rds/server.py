@@ -115,6 +115,9 @@ class Gate:
             if call is None:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"not a signed call of an AWS service\n"]
+            stall_s = self._site.knobs.stall_s(call)
+        time.sleep(stall_s)
+        with self._site.lock:
             fault = (keys.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
             if fault is not None:
                 return keys.answer(fault, call.protocol, start_response)
