@@ -80,6 +80,7 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
         ("switch", Smoke(apps=moves, commands=smoke)),
         ("switch", Lift(apps=moves)),
         *(("after", step) for step in target_steps.lifted(target)),
+        *(("after", step) for step in target_steps.settled(target)),
     )
 
 
