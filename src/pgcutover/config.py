@@ -154,6 +154,23 @@ class Surroundings:
     """Another address of EC2's metadata service than its own, as boto3 understands it."""
     metadata_disabled: bool = False
 
+    def token(self) -> Secret:
+        """Heroku's token.
+
+        Raises:
+            ConfigError: none is set.
+        """
+        if not self.heroku_token:
+            raise ConfigError(
+                "HEROKU_API_KEY is not set",
+                hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
+                "heroku authorizations:create --scope=global.",
+            )
+        if not _PRINTABLE.fullmatch(self.heroku_token.reveal()):
+            # It would be refused as a header, by a message that quotes it.
+            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
+        return self.heroku_token
+
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Surroundings":
         return cls(
@@ -190,21 +207,8 @@ class Config:
         return self.choices.app.get(app, AppChoices())
 
     def token(self) -> Secret:
-        """Heroku's token.
-
-        Raises:
-            ConfigError: none is set.
-        """
-        if not self.surroundings.heroku_token:
-            raise ConfigError(
-                "HEROKU_API_KEY is not set",
-                hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
-                "heroku authorizations:create --scope=global.",
-            )
-        if not _PRINTABLE.fullmatch(self.surroundings.heroku_token.reveal()):
-            # It would be refused as a header, by a message that quotes it.
-            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
-        return self.surroundings.heroku_token
+        """Heroku's token; raises as `Surroundings.token`."""
+        return self.surroundings.token()
 
 
 def read_config(path: Path, environment: str | None, surroundings: Surroundings) -> Config:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from pgcutover.app.advice import next_steps
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking, compare_now
+from pgcutover.app.detour import detour
 from pgcutover.app.likeness import DrillRecord, past_drills
 from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, OnFailure, Question, confirmed_by
@@ -39,7 +40,7 @@ from pgcutover.errors import (
 )
 from pgcutover.planning.aws_rights import MIGRATE, PREPARE
 from pgcutover.planning.estimate import estimates
-from pgcutover.planning.plan import Plan, confirmation_code, differences, held_to
+from pgcutover.planning.plan import Advice, Plan, confirmation_code, differences, held_to
 from pgcutover.running.journal import Run
 from pgcutover.running.step import Json
 from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
@@ -135,6 +136,15 @@ class Cutover:
         """A stored plan; see `Records.read_plan`."""
         plan = self._records.read_plan(path)
         return Planned(plan=plan, estimates=_estimates(plan))
+
+    def detour(self, path: Path | None) -> tuple[Advice, ...]:
+        """What to say of the way that the data would take: this machine may not be the one that planned. Nothing is
+        said once a move is under way."""
+        run = self._records.last_run()
+        if run is not None and run.is_open and self.status().outcome not in _REPLACEABLE:
+            return ()
+        decisions = self._records.read_plan(path).decisions
+        return detour(decisions.source.data_bytes, decisions.target.region, self._config.surroundings)
 
     def confirmation_code(self, path: Path | None) -> Code:
         """The code for a plan, under the name of whoever's token this is."""

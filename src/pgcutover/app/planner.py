@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pgcutover.app.detour import detour
 from pgcutover.app.estate import AppEstate, Estate, read_estate, source_dsn
 from pgcutover.app.likeness import DrillRecord, about_drills, facts_of, held_against
 from pgcutover.app.step_order import planned_steps
@@ -112,7 +113,12 @@ def make_plan(
         made_by=heroku.account_email() or getpass.getuser(),
         decisions=decisions,
         steps=steps,
-        advice=(*_about_certificate(stock, known), *about_drills(config, drills), *_advice(stock, proposal, apps)),
+        advice=(
+            *_about_certificate(stock, known),
+            *about_drills(config, drills),
+            *detour(stock.database.data_bytes, wishes.region, config.surroundings),
+            *_advice(stock, proposal, apps),
+        ),
         drills=_drills(config, stock, proposal, drills),
         digest=digest_of(decisions),
     )

@@ -26,6 +26,7 @@ from pgcutover.faces import (
     cli_copy,
     cli_host,
     cli_lab,
+    cli_probe,
     cli_rights,
     cli_tune,
     cli_verify,
@@ -37,7 +38,7 @@ from pgcutover.faces import (
 from pgcutover.faces.asking import asker as _asker
 from pgcutover.faces.consoles import console
 from pgcutover.faces.options import DEFAULT, Config, DryRun, Environment, Json, Yes
-from pgcutover.faces.output import emit
+from pgcutover.faces.output import advised, emit
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.names import MASK
 
@@ -192,6 +193,8 @@ def migrate(
             planned = cutover.read_plan(plan_file)
             emit(out, planned, render.dry_run(planned.plan), json=json)
             return
+        for advice in cutover.detour(plan_file):
+            advised(advice, err, json=json)
         summary = cutover.migrate(
             plan_file,
             ask=_asker(yes=yes, code=code),
@@ -299,6 +302,32 @@ def tune(
         json=json,
     )
     emit(out, done, render.tuned(done), json=json)
+
+
+@cli.command()
+def probe(
+    region: cli_probe.Region = "us-east-1",
+    heroku_only: cli_probe.HerokuOnly = False,
+    aws_only: cli_probe.AwsOnly = False,
+    transcript: cli_probe.TranscriptFile = None,
+    clean: cli_probe.Clean = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Look whether Heroku and AWS are as pgcutover takes them to be, on things of its own. Says first what it costs."""
+    cli_probe.probed(
+        region=region,
+        heroku_only=heroku_only,
+        aws_only=aws_only,
+        transcript=transcript,
+        clean=clean,
+        dry_run=dry_run,
+        asker=lambda: _asker(yes=yes, code=""),
+        out=out,
+        err=err,
+        json=json,
+    )
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from pgcutover.faces.render.host import host_gone, host_planned, host_state
 from pgcutover.faces.render.inventory import inventory
 from pgcutover.faces.render.plan import dry_run, plan_table
 from pgcutover.faces.render.practice import demo, lab_status, ledger
+from pgcutover.faces.render.probing import probe_cleaned, probe_proposal, probed
 from pgcutover.faces.render.problem import error
 from pgcutover.faces.render.rights import rights_needed
 from pgcutover.faces.render.run import closing, status
@@ -34,6 +35,9 @@ __all__ = [
     "lab_status",
     "ledger",
     "plan_table",
+    "probe_cleaned",
+    "probe_proposal",
+    "probed",
     "retired",
     "returned",
     "rights_needed",

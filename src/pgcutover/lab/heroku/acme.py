@@ -26,6 +26,8 @@ from pgcutover.lab.heroku.state import Estate
 from pgcutover.lab.layout import HerokuPair, HerokuServer
 
 API = "acme-api"
+FIRST = "DATABASE"
+"""The name under which an app's first database is attached."""
 DOCS = "acme-docs"
 REPORTS = "acme-reports"
 ADMIN = "acme-admin"
@@ -139,11 +141,11 @@ def _api_and_docs(estate: Estate, pair: HerokuPair, *, release: tuple[ProcfileLi
 
 def _databases(estate: Estate, app: str, procfile: tuple[ProcfileLine, ...], pair: HerokuPair) -> _Databases:
     """An app with a database and its follower, both billed to it."""
-    made = _Databases(leader=_addon_name(estate), follower=_addon_name(estate))
+    made = _Databases(leader=addon_name(estate), follower=addon_name(estate))
     _app(estate, app, procfile)
     _addon(estate, made.leader, app, pair.leader)
     _addon(estate, made.follower, app, pair.follower, following=made.leader)
-    _attach(estate, app, made.leader, "DATABASE")
+    _attach(estate, app, made.leader, FIRST)
     _attach(estate, app, made.follower, f"HEROKU_POSTGRESQL_{estate.pick(COLOURS)}")
     return made
 
@@ -161,7 +163,7 @@ def _reports(
         _attach(estate, app, databases.follower, name)
 
 
-def _addon_name(estate: Estate) -> str:
+def addon_name(estate: Estate) -> str:
     return f"postgresql-{estate.pick(ADJECTIVES)}-{estate.number(10000, 99999)}"
 
 

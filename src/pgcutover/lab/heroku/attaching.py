@@ -65,6 +65,11 @@ class Attaching:
             rules.check_not_last_when_destroyed(attachment, addon, self._left_without(attachment), app)
             self._remove(attachment, app)
 
+    def remove(self, attachment: Attachment) -> None:
+        """Of an add-on that is going."""
+        with self._estate.lock:
+            self._remove(attachment, self._estate.apps[attachment.app])
+
     def rotate(self, addon: AddOn) -> None:
         """A new password of the default credential: every attachment's variable changes, in one release an app.
 

@@ -68,6 +68,18 @@ class App:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slug:
+    """What was uploaded for an app; of it the lab keeps the Procfile's lines alone, for its dynos need no file."""
+
+    id: str
+    app: str
+    commit: str | None
+    process_types: Mapping[str, str]
+    created_at: datetime
+    uploaded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddOn:
     id: str
     name: str

@@ -39,6 +39,8 @@ ASSUMPTIONS = MappingProxyType(
         "L12": "`connection_reset` ends every session of the owner and of the credentials, and no other.",
         "L13": "Without a Range, releases are listed by id, which is no order at all.",
         "L14": "A dyno that crashes comes back after 10 s, then 20 s, 40 s and so on, at most 10 minutes.",
+        "L30": "An app's first heroku-postgresql add-on is attached as DATABASE, by one release called "
+        "'Attach DATABASE (@ref:NAME)'.",
     }
 )
 """What the lab does although nobody could check it on Heroku; code that relies on one carries its number."""

@@ -21,7 +21,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pgcutover.errors import ToolError
-from pgcutover.lab.heroku import acme, api_addons, api_apps, api_data, api_lab, api_runtime, pgbouncer, refusals
+from pgcutover.lab.heroku import (
+    acme,
+    api_addons,
+    api_apps,
+    api_data,
+    api_lab,
+    api_making,
+    api_runtime,
+    pgbouncer,
+    refusals,
+)
 from pgcutover.lab.heroku.attaching import Attaching
 from pgcutover.lab.heroku.dynos import Dynos
 from pgcutover.lab.heroku.gate import Gate, Keys
@@ -229,8 +239,8 @@ class HerokuLab:
 
 def _application(platform: Platform) -> Gate:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    for routes in (api_apps.routes, api_addons.routes, api_runtime.routes, api_data.routes, api_lab.routes):
-        app.include_router(routes(platform))
+    for api in (api_apps, api_addons, api_making, api_runtime, api_data, api_lab):
+        app.include_router(api.routes(platform))
     app.add_exception_handler(refusals.Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _unknown)

@@ -26,6 +26,7 @@ from pgcutover.lab.heroku.records import (
     ProcessType,
     Release,
     ReleaseStatus,
+    Slug,
     now,
 )
 from pgcutover.lab.layout import LabLayout
@@ -55,6 +56,8 @@ class Estate:
         self.releases: dict[str, dict[int, Release]] = {}
         """By app, then version."""
         self.formation: dict[str, dict[str, ProcessType]] = {}
+        self.slugs: dict[str, Slug] = {}
+        """By id."""
         self.router_ports: dict[str, int] = {}
         self.created_at = now()
         self.user_email = "owner@acme.example"
