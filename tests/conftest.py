@@ -4,6 +4,7 @@
 that stops, kills or reconfigures a server makes a `Cluster` of its own in `server_directory`.
 """
 
+import os
 import secrets
 import shutil
 import signal
@@ -27,6 +28,9 @@ from pgcutover.lab.tls import CertificateAuthority
 # are to hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test asks the network that it runs in whether it is EC2, nor for credentials.
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 # A busy machine is no counterexample.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

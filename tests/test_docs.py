@@ -13,7 +13,16 @@ from pydantic import BaseModel
 
 from pgcutover import errors
 from pgcutover.app.comparison import ComparisonVerdict
-from pgcutover.config import AppChoices, ConfigFile, EnvironmentChoices, Surroundings, TargetChoices, Tools, read_config
+from pgcutover.config import (
+    AppChoices,
+    ConfigFile,
+    EnvironmentChoices,
+    HostChoices,
+    Surroundings,
+    TargetChoices,
+    Tools,
+    read_config,
+)
 from pgcutover.faces.cli import cli
 from pgcutover.running.state import StepState
 from pgcutover.running.step import Verdict
@@ -23,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 TEXT = [*PAGES, ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]
-MODELS: tuple[type[BaseModel], ...] = (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices)
+MODELS: tuple[type[BaseModel], ...] = (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices, HostChoices)
 
 
 def page(name: str) -> str:
@@ -70,7 +79,7 @@ def test_commands_in_the_docs_exist_with_their_flags() -> None:
         for line in re.findall(r"pgcutover ((?:[a-z]+)(?: [^`\n#|]*)?)", code_of(path)):
             words = line.split()
             name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS), None)
-            if name is None and words[0] == "lab":
+            if name is None and words[0] in ("lab", "host"):
                 continue
             assert name is not None, f"{path.name}: pgcutover {line}"
             assert {w.split("=")[0] for w in words if w.startswith("--")} <= flags(COMMANDS[name]) | {"--help"}, line

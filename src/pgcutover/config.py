@@ -57,8 +57,8 @@ class TargetChoices(_Ours):
     retention_days: int = Field(default=7, ge=1, le=35)
     ca_bundle: str = ""
     """PEM file with the CA of the RDS certificates; fetched from AWS when empty."""
-    app_sslmode: Literal["require", "none"] = "require"
-    """What the application's URL says about TLS; none for apps behind the PgBouncer buildpack."""
+    app_sslmode: Literal["auto", "require", "none"] = "auto"
+    """What the applications' URLs say about TLS; auto: require, but nothing for apps behind the PgBouncer buildpack."""
     allowed_cidrs: tuple[str, ...] = ()
     """Who may reach port 5432; empty means 0.0.0.0/0 for public-tls, for Heroku's dynos have no fixed addresses."""
     subnet_ids: tuple[str, ...] = ()
@@ -80,6 +80,27 @@ class AppChoices(_Ours):
     """Command for a one-off dyno that proves that the new database can be reached; Heroku's stacks carry psql."""
 
 
+class HostChoices(_Ours):
+    """`[environments.NAME.host]`: what a person decides about the migration host."""
+
+    size: str = "auto"
+    """auto, or a class of EC2 such as c7gn.2xlarge."""
+    instance_profile: str = ""
+    """Name or ARN of an instance profile that somebody else made; a minimal one is made when empty."""
+    subnet_id: str = ""
+    install: str = "pgcutover"
+    """What pip installs there; pgcutover alone means the version that runs here."""
+
+    @field_validator("install")
+    @classmethod
+    def _pip_spec(cls, value: str) -> str:
+        if not value.strip() or value.startswith("-") or "\n" in value:
+            raise ValueError("give one thing that pip can install, such as pgcutover==0.1.0")
+        if re.search(r"://[^/]*@", value):
+            raise ValueError("a secret in an address would be kept in the account's history of commands")
+        return value
+
+
 class EnvironmentChoices(_Ours):
     """`[environments.NAME]`: one database and the apps on it."""
 
@@ -88,6 +109,7 @@ class EnvironmentChoices(_Ours):
     apps: tuple[Annotated[str, Field(pattern=APP_NAME)], ...] = Field(min_length=1)
     app: Mapping[str, AppChoices] = Field(default_factory=dict)
     target: TargetChoices
+    host: HostChoices = HostChoices()
 
     @field_validator("database")
     @classmethod
@@ -128,6 +150,26 @@ class Surroundings:
     heroku_host: str
     heroku_data_host: str
     rds_ca: str
+    metadata_endpoint: str = ""
+    """Another address of EC2's metadata service than its own, as boto3 understands it."""
+    metadata_disabled: bool = False
+
+    def token(self) -> Secret:
+        """Heroku's token.
+
+        Raises:
+            ConfigError: none is set.
+        """
+        if not self.heroku_token:
+            raise ConfigError(
+                "HEROKU_API_KEY is not set",
+                hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
+                "heroku authorizations:create --scope=global.",
+            )
+        if not _PRINTABLE.fullmatch(self.heroku_token.reveal()):
+            # It would be refused as a header, by a message that quotes it.
+            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
+        return self.heroku_token
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Surroundings":
@@ -136,6 +178,8 @@ class Surroundings:
             heroku_host=environ.get("HEROKU_HOST", ""),
             heroku_data_host=environ.get("HEROKU_DATA_HOST", ""),
             rds_ca=environ.get("PGCUTOVER_RDS_CA", ""),
+            metadata_endpoint=environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", ""),
+            metadata_disabled=environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true",
         )
 
 
@@ -148,31 +192,23 @@ class Config:
     choices: EnvironmentChoices
     tools: Tools
     surroundings: Surroundings
+    others: tuple[str, ...] = ()
+    """The file's other environments."""
 
     @property
     def state(self) -> Path:
         """Where this environment's plans, journal and saved values live."""
-        return self.file.parent / STATE_DIRECTORY / self.environment
+        return self.state_of(self.environment)
+
+    def state_of(self, environment: str) -> Path:
+        return self.file.parent / STATE_DIRECTORY / environment
 
     def app_choices(self, app: str) -> AppChoices:
         return self.choices.app.get(app, AppChoices())
 
     def token(self) -> Secret:
-        """Heroku's token.
-
-        Raises:
-            ConfigError: none is set.
-        """
-        if not self.surroundings.heroku_token:
-            raise ConfigError(
-                "HEROKU_API_KEY is not set",
-                hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
-                "heroku authorizations:create --scope=global.",
-            )
-        if not _PRINTABLE.fullmatch(self.surroundings.heroku_token.reveal()):
-            # It would be refused as a header, by a message that quotes it.
-            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
-        return self.surroundings.heroku_token
+        """Heroku's token; raises as `Surroundings.token`."""
+        return self.surroundings.token()
 
 
 def read_config(path: Path, environment: str | None, surroundings: Surroundings) -> Config:
@@ -197,7 +233,14 @@ def read_config(path: Path, environment: str | None, surroundings: Surroundings)
             f"{path}: the billing app {choices.billing_app} is not in apps of environment {name}",
             hint=f"Add {choices.billing_app!r} to apps.",
         )
-    return Config(file=path, environment=name, choices=choices, tools=file.tools, surroundings=surroundings)
+    return Config(
+        file=path,
+        environment=name,
+        choices=choices,
+        tools=file.tools,
+        surroundings=surroundings,
+        others=tuple(sorted(set(file.environments) - {name})),
+    )
 
 
 def _only(file: ConfigFile, path: Path) -> str:
@@ -235,5 +278,9 @@ def _problem(error: Any) -> str:
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _KEYS = sorted(
-    {key for model in (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices) for key in model.model_fields}
+    {
+        key
+        for model in (ConfigFile, Tools, EnvironmentChoices, AppChoices, TargetChoices, HostChoices)
+        for key in model.model_fields
+    }
 )

@@ -156,7 +156,6 @@ def decisions(*, production: bool = True, app: AppMoves | None = None) -> Decisi
             certificate="c" * 64,
         ),
         target=target(),
-        app_sslmode="require",
         clients=ClientPlan(
             dump_path="/usr/lib/postgresql/16/bin/pg_dump",
             dump_version="16.14",

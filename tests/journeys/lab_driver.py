@@ -117,8 +117,8 @@ class Lab:
     """Every command of every directory, as it ended."""
 
     @classmethod
-    def up(cls, directory: Path, *, speed: float) -> Self:
-        world.up(directory, size="small", speed=speed, seed=1)
+    def up(cls, directory: Path, *, speed: float, kind: world.World = "single") -> Self:
+        world.up(directory, size="small", speed=speed, seed=1, world=kind)
         estate = json.loads(estate_file(LabLayout(directory)).read_text())
         addon = estate["apps"][APP]["attachments"]["DATABASE"]["addon"]
         return cls(

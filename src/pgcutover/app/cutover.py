@@ -14,12 +14,14 @@ from typing import Any, Self
 from pgcutover.app.advice import next_steps
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking, compare_now
+from pgcutover.app.detour import detour
+from pgcutover.app.likeness import DrillRecord, past_drills
 from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, OnFailure, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
 from pgcutover.app.rights import about_rights, refuse_lacking
-from pgcutover.app.session import RunSession, Watcher, open_session, refuse_unopened
+from pgcutover.app.session import NO_NOTES, RunSession, Watcher, open_session, refuse_unopened
 from pgcutover.app.trust import ACCEPTED, pinned_by
 from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
@@ -38,8 +40,9 @@ from pgcutover.errors import (
 )
 from pgcutover.planning.aws_rights import MIGRATE, PREPARE
 from pgcutover.planning.estimate import estimates
-from pgcutover.planning.plan import Plan, confirmation_code, differences, held_to
+from pgcutover.planning.plan import Advice, Plan, confirmation_code, differences, held_to
 from pgcutover.running.journal import Run
+from pgcutover.running.step import Json
 from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
@@ -78,6 +81,9 @@ class Code:
 
 class Cutover:
     """One environment, for the length of one command."""
+
+    _opening_notes: Mapping[str, Json] = NO_NOTES
+    """What a run begins with, when this command opens one."""
 
     def __init__(self, config: Config, listener: Watcher, *, accept_certificate: str = "") -> None:
         """`accept_certificate` is what a person trusts from now on, see app/trust.py."""
@@ -119,7 +125,7 @@ class Cutover:
             raise RefusedError(
                 f"run {run.run} has its plan: it is {self.status().phrase}", hint="See what is next: pgcutover status."
             )
-        planned = self._plan_now(known=self._certificate())
+        planned = self._plan_now(known=self._certificate(), drills=past_drills(self._config))
         plan = planned.plan
         advice = (*plan.advice, *about_rights(self._aws, plan.decisions.target, plan.steps))
         planned = replace(planned, plan=plan.model_copy(update={"advice": advice}))
@@ -130,6 +136,15 @@ class Cutover:
         """A stored plan; see `Records.read_plan`."""
         plan = self._records.read_plan(path)
         return Planned(plan=plan, estimates=_estimates(plan))
+
+    def detour(self, path: Path | None) -> tuple[Advice, ...]:
+        """What to say of the way that the data would take: this machine may not be the one that planned. Nothing is
+        said once a move is under way."""
+        run = self._records.last_run()
+        if run is not None and run.is_open and self.status().outcome not in _REPLACEABLE:
+            return ()
+        decisions = self._records.read_plan(path).decisions
+        return detour(decisions.source.data_bytes, decisions.target.region, self._config.surroundings)
 
     def confirmation_code(self, path: Path | None) -> Code:
         """The code for a plan, under the name of whoever's token this is."""
@@ -310,6 +325,7 @@ class Cutover:
             kept=(
                 f"the old database {source.addon}, fenced: no forgotten URL can write to it ({undo} lowers the fence)",
                 f"RDS instance {target.instance} with everything in it",
+                *((f"its read replica {target.replica.identifier}",) if target.replica else ()),
                 *(f"attachment {kept.name} of {kept.app}: it goes with its add-on" for kept in decisions.kept),
             ),
             may_destroy=tuple(
@@ -326,7 +342,8 @@ class Cutover:
                 hint="Go back first (pgcutover rollback), or delete it in the RDS console if you are sure.",
             )
         target = self._records.plan_of(run).decisions.target
-        self._refuse_in_use(target.instance)
+        for instance in (target.instance, *((target.replica.identifier,) if target.replica else ())):
+            self._refuse_in_use(instance)
         if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
             raise RefusedError("not confirmed; nothing was touched")
         destroyed = destroy(self._aws, target, typed=typed)
@@ -368,11 +385,18 @@ class Cutover:
             listener=self._listener,
             going_back=going_back,
             accept_certificate=accept or self._accept,
+            opening_notes=self._opening_notes,
         )
 
-    def _plan_now(self, *, pinned: str = "", known: str = "") -> Planned:
+    def _plan_now(self, *, pinned: str = "", known: str = "", drills: Sequence[DrillRecord] = ()) -> Planned:
         return make_plan(
-            self._heroku, self._aws, self._config, run_number=self._records.run_number(), pinned=pinned, known=known
+            self._heroku,
+            self._aws,
+            self._config,
+            run_number=self._records.run_number(),
+            pinned=pinned,
+            known=known,
+            drills=drills,
         )
 
     def _certificate(self) -> str:

@@ -16,10 +16,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from pgcutover.app.compared import Comparison
+from pgcutover.app.detour import detour
 from pgcutover.app.guards import RealClock
 from pgcutover.app.patience import patiently
 from pgcutover.app.plain_checks import refuse_source, refuse_target
 from pgcutover.app.workers import Workers, workers
+from pgcutover.config import Surroundings
 from pgcutover.copying.crew import Crew
 from pgcutover.edges.archive import open_archive
 from pgcutover.edges.capacity import affordable_jobs, no_more_than_cores
@@ -38,7 +40,9 @@ from pgcutover.facts.inventory import DatabaseInventory, Sequence
 from pgcutover.facts.names import Dsn
 from pgcutover.planning.chunks import Bounds, Chunk
 from pgcutover.planning.definitions import MADE_BEFORE
+from pgcutover.planning.distance import region_of
 from pgcutover.planning.grants import given
+from pgcutover.planning.plan import Advice
 from pgcutover.running.step import Before, Finding, Json, Step, Verdict
 from pgcutover.steps.copy import Copy
 from pgcutover.steps.finish import Finish
@@ -66,6 +70,7 @@ CONTRADICTIONS = (
 WRITING = {"default_transaction_read_only": "off"}
 
 ProgressSource = Callable[[], CopyProgress | None]
+Advise = Callable[[Advice], None]
 Watching = Callable[[ProgressSource], AbstractContextManager[object]]
 
 
@@ -99,8 +104,11 @@ def copy_database(
     cluster: ClusterPlace | None = None,
     sort_memory: SortMemory = SortMemory.AUTO,
     watching: Watching = lambda _: nullcontext(),
+    advise: Advise = lambda _: None,
 ) -> CopyDone:
     """Copy everything into an empty database, or go on with a copy that broke off.
+
+    `advise` hears, before anything is copied, what a person should know.
 
     Raises:
         RefusedError, RightsError: something stands in the way; nothing was touched.
@@ -123,6 +131,7 @@ def copy_database(
             pg_bin=pg_bin,
             sort_memory=sort_memory,
             watching=watching,
+            advise=advise,
         )
 
 
@@ -136,6 +145,7 @@ def _copy(
     pg_bin: tuple[Path, ...],
     sort_memory: SortMemory,
     watching: Watching,
+    advise: Advise,
 ) -> CopyDone:
     source, target = ours.dsn, theirs.dsn
     memory = Memory()
@@ -144,6 +154,8 @@ def _copy(
     run_id = f"copy-{hashlib.sha256(f'{source} {target}'.encode()).hexdigest()[:16]}"
     refuse_source(reading, inventory)
     refuse_target(theirs, inventory, run_id=run_id)
+    for advice in detour(inventory.data_bytes, region_of(target.host), Surroundings.read()):
+        advise(advice)
     wanted = carriers.jobs if carriers.asked else no_more_than_cores(theirs, carriers.jobs)
     jobs = affordable_jobs(ours, theirs, wanted=wanted)
     directory = state / "copies" / run_id

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from pgcutover.edges.aws_calls import ATTEMPTS, AwsCalls, Notice, Time, silence
+from pgcutover.edges.aws_host import AwsHosts
 from pgcutover.edges.aws_instances import AwsInstances
 from pgcutover.edges.aws_network import AwsNetwork
 from pgcutover.edges.aws_offers import AwsOffers
@@ -39,6 +40,7 @@ class Aws:
         self.instances = AwsInstances(self._calls, self.network, self.secrets)
         self.offers = AwsOffers(self._calls)
         self.rights = AwsRights(self._calls)
+        self.hosts = AwsHosts(self._calls)
 
     def __enter__(self) -> Self:
         return self

@@ -26,6 +26,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 """Between looks at something that takes minutes; shorter would meet RDS's request limits, longer would bore."""
 
+RDS_CONSOLE = "Look at it in the RDS console, then run the same command again: it goes on waiting."
+
 RIGHTS = frozenset(
     """
     AccessDenied AccessDeniedException UnauthorizedOperation AuthFailure InvalidClientTokenId ExpiredToken
@@ -133,7 +135,7 @@ class AwsCalls:
                 return
             marker = {"Marker": reply["Marker"]}
 
-    def until(self, holds: Callable[[], bool], *, what: str, limit_s: float) -> None:
+    def until(self, holds: Callable[[], bool], *, what: str, limit_s: float, hint: str = RDS_CONSOLE) -> None:
         """Look again and again, less and less often, until it holds.
 
         Raises:
@@ -144,7 +146,7 @@ class AwsCalls:
             if self.clock.monotonic() - begun > limit_s:
                 raise AwsError(
                     f"{what} did not come about within {limit_s / 60:.0f} minutes",
-                    hint="Look at it in the RDS console, then run the same command again: it goes on waiting.",
+                    hint=hint,
                 )
             self.clock.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_S)

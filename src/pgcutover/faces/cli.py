@@ -11,26 +11,41 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking
 from pgcutover.app.needed import rights_needed
-from pgcutover.app.people import Confirmation, OnFailure, Question
+from pgcutover.app.people import OnFailure
 from pgcutover.app.records import unpack_beside
-from pgcutover.config import CONFIG_FILE, Surroundings, read_config
-from pgcutover.errors import ConfigError, InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_copy, cli_lab, cli_rights, cli_tune, cli_verify, documents, live, render, report
+from pgcutover.config import Surroundings, read_config
+from pgcutover.errors import ConfigError, InterruptedRun, PgcutoverError, UsageError
+from pgcutover.faces import (
+    cli_copy,
+    cli_host,
+    cli_lab,
+    cli_probe,
+    cli_rights,
+    cli_tune,
+    cli_verify,
+    documents,
+    live,
+    render,
+    report,
+)
+from pgcutover.faces.asking import asker as _asker
 from pgcutover.faces.consoles import console
-from pgcutover.faces.output import emit
+from pgcutover.faces.options import DEFAULT, Config, DryRun, Environment, Json, Yes
+from pgcutover.faces.output import advised, emit
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.names import MASK
 
 if TYPE_CHECKING:
     from pgcutover.app.cutover import Cutover
 
+Opened = TypeVar("Opened", bound="Cutover")
 GO_ON = "Run the same command again to go on; where a move stands, pgcutover status tells."
 
 cli = typer.Typer(
@@ -40,15 +55,11 @@ cli = typer.Typer(
 )
 cli.add_typer(cli_lab.lab, name="lab")
 cli.command("demo")(cli_lab.demo)
+cli.add_typer(cli_host.host, name="host")
 
 out = console()
 err = console(stderr=True)
 
-Config = Annotated[Path, typer.Option("--config", help="The configuration file.", metavar="FILE")]
-Environment = Annotated[str | None, typer.Option("--env", help="Environment; default: the only one.", metavar="NAME")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be called, touch nothing.")]
 AcceptCertificate = Annotated[
     str, typer.Option(help="Trust this certificate of the old database's server from now on.", metavar="SHA256")
 ]
@@ -56,7 +67,6 @@ PlanFile = Annotated[
     Path | None, typer.Argument(help="A plan file; default: the environment's newest.", metavar="PLAN")
 ]
 
-DEFAULT = Path(CONFIG_FILE)
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^\s]+@")
 
 
@@ -79,9 +89,15 @@ def _cutover(config: Path, environment: str | None, *, json: bool = False, accep
     # Loaded here: with its vendors' libraries it takes longer than all the rest, and two databases need none of it.
     from pgcutover.app.cutover import Cutover
 
+    return _opened(Cutover, config, environment, json=json, accept_certificate=accept_certificate)
+
+
+def _opened(
+    kind: "type[Opened]", config: Path, environment: str | None, *, json: bool, accept_certificate: str
+) -> "Opened":
     read = read_config(config.absolute(), environment, Surroundings.read())
     accepted = _fingerprint(accept_certificate) if accept_certificate else ""
-    return Cutover(read, live.listener(err, json=json), accept_certificate=accepted)
+    return kind(read, live.listener(err, json=json), accept_certificate=accepted)
 
 
 @cli.command()
@@ -177,6 +193,8 @@ def migrate(
             planned = cutover.read_plan(plan_file)
             emit(out, planned, render.dry_run(planned.plan), json=json)
             return
+        for advice in cutover.detour(plan_file):
+            advised(advice, err, json=json)
         summary = cutover.migrate(
             plan_file,
             ask=_asker(yes=yes, code=code),
@@ -287,6 +305,32 @@ def tune(
 
 
 @cli.command()
+def probe(
+    region: cli_probe.Region = "us-east-1",
+    heroku_only: cli_probe.HerokuOnly = False,
+    aws_only: cli_probe.AwsOnly = False,
+    transcript: cli_probe.TranscriptFile = None,
+    clean: cli_probe.Clean = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Look whether Heroku and AWS are as pgcutover takes them to be, on things of its own. Says first what it costs."""
+    cli_probe.probed(
+        region=region,
+        heroku_only=heroku_only,
+        aws_only=aws_only,
+        transcript=transcript,
+        clean=clean,
+        dry_run=dry_run,
+        asker=lambda: _asker(yes=yes, code=""),
+        out=out,
+        err=err,
+        json=json,
+    )
+
+
+@cli.command()
 def status(
     config: Config = DEFAULT,
     env: Environment = None,
@@ -334,6 +378,23 @@ def rollback(
             return
         summary, left = cutover.rollback(ask=_asker(yes=yes, code=""), without_export=without_export)
     emit(out, summary, render.returned(summary, left), json=json)
+
+
+@cli.command()
+def drill(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    yes: Yes = False,
+    accept_certificate: AcceptCertificate = "",
+    json: Json = False,
+) -> None:
+    """Move an environment that is not production, go back at once, and show that everything is as before."""
+    from pgcutover.app.drill import Drill
+
+    with _opened(Drill, config, env, json=json, accept_certificate=accept_certificate) as opened:
+        drilled = opened.drill(ask=_asker(yes=yes, code=""), break_glass=documents.break_glass)
+    emit(out, drilled, render.drilled(drilled), json=json)
+    raise typer.Exit(drilled.exit_code)
 
 
 @cli.command()
@@ -405,23 +466,6 @@ def _fingerprint(text: str) -> str:
     if re.fullmatch("[0-9a-f]{64}", digits) is None:
         raise UsageError(f"{text!r} is no SHA-256 fingerprint", hint="Give the 64 digits that the message names.")
     return digits
-
-
-def _asker(*, yes: bool, code: str) -> Callable[[Question], Confirmation]:
-    """How a question is put to a person: --yes answers it, a terminal asks, anything else refuses."""
-
-    def ask(question: Question) -> Confirmation:
-        if yes:
-            return Confirmation(agreed=True, code=code, unasked=True)
-        if not sys.stdin.isatty():
-            raise NotConfirmedError(f"nobody can be asked: {question.text}", hint="Run it in a terminal, or add --yes.")
-        err.print(question.text)
-        if question.wants_code:
-            given = code or typer.prompt("A colleague's code (NAME:CODE, from pgcutover plan --code)", err=True)
-            return Confirmation(agreed=True, code=given)
-        return Confirmation(agreed=typer.prompt(f"Type {question.word} to go on", err=True) == question.word, code=code)
-
-    return ask
 
 
 def _wants_json() -> bool:

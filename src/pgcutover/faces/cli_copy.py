@@ -17,6 +17,7 @@ from pgcutover.errors import UsageError
 from pgcutover.faces import cli_verify
 from pgcutover.faces.every import Every
 from pgcutover.faces.options import database_option
+from pgcutover.faces.output import advised
 from pgcutover.faces.progress import CopyProgress, Watch
 from pgcutover.facts.building import SortMemory
 from pgcutover.facts.cluster import ClusterPlace
@@ -92,6 +93,7 @@ def copied(
         pg_bin=tuple(pg_bin),
         sort_memory=sort_memory,
         watching=shown_on(err, json=json),
+        advise=lambda advice: advised(advice, err, json=json),
     )
 
 

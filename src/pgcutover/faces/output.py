@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
+from pgcutover.planning.plan import Advice
+
 NO_EDGE = 100_000
 """Columns of what has none: longer than any sentence."""
 
@@ -23,6 +25,14 @@ def emit(console: Console, value: Any, text: RenderableType, *, json: bool, wrap
         console.print(text)
     else:
         _print_whole(console, text)
+
+
+def advised(advice: Advice, console: Console, *, json: bool) -> None:
+    """What a person should know before something begins; a line of JSON among the steps'."""
+    if json:
+        console.out(json_.dumps({"event": "advice", "what": advice.what, "hint": advice.hint}), highlight=False)
+    else:
+        console.print(f"{advice.what}. {advice.hint}", style="yellow", soft_wrap=True)
 
 
 def _print_whole(console: Console, text: RenderableType) -> None:

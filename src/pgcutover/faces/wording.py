@@ -5,9 +5,11 @@ Pure: values in, words out; no layout, no colour.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pgcutover.faces.figures import count, counted, duration, listed, money, rate, server_version, size
+from pgcutover.faces.figures import count, counted, duration, listed, moment, money, rate, server_version, size
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
+from pgcutover.planning.likeness import PastDrill
+from pgcutover.planning.moves import VariableMove
 from pgcutover.planning.plan import AppPlan, Phase, Plan
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.state import StepState
@@ -59,6 +61,18 @@ def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str
     yield "Copy", f"{counted(decisions.jobs, 'job')} at a time{sorts}"
 
 
+def drill_heading(drill: PastDrill) -> tuple[str, str]:
+    """What a drill elsewhere could not show, and which drill it was."""
+    ended = "everything was as before" if drill.green else "NOT everything was as before"
+    when = f"plan {drill.plan_digest[:DIGEST_DIGITS]}, {moment(drill.drilled_at)}, {ended}"
+    return f"What the drill of {drill.environment} did not show", when
+
+
+def drill_sentences(drill: PastDrill) -> tuple[str, ...]:
+    """Each difference with why it counts."""
+    return tuple(map(str, drill.differences)) or (f"nothing: no difference to {drill.environment} is known",)
+
+
 def _program(version: str) -> str:
     """A client's version as people say it; a plan may hold it as the server counts, 160014."""
     return server_version(int(version)) if version.isdigit() and len(version) > 4 else version
@@ -80,9 +94,16 @@ def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
 
 
 def moves_of(app: AppPlan) -> str:
-    """Which variables of an app get the new URL, and what stands behind each today."""
-    named = [f"{move.variable} ({'attachment' if move.attachment else 'copied URL'})" for move in app.moves.variables]
-    return f"{app.moves.app}: {listed(named, 'no variable')}"
+    """Which server each variable of an app will name, as whom, and what stands behind it today."""
+    named = [_move_of(move) for move in app.moves.variables]
+    pooling = app.moves.pooling
+    pooled = f"; through PgBouncer in its dynos: {listed(pooling.variables)}" if pooling else ""
+    return f"{app.moves.app}: {listed(named, 'no variable')}{pooled}"
+
+
+def _move_of(move: VariableMove) -> str:
+    today = f"{'attachment of' if move.attachment else 'copied URL of'} {move.addon}"
+    return f"{move.variable} -> {move.role}{f' as {move.user}' if move.user else ''} ({today})"
 
 
 def undo_sentence(by_hand: str, label: str) -> str:

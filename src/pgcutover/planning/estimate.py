@@ -12,6 +12,8 @@ RELEASE_S = 10.0
 BOOT_S = 20.0
 # Creation of a Single-AZ instance: median of eight Terraform logs in public repositories, 5 to 10 min.
 CREATE_INSTANCE_S = 450.0
+# About 10 min while the volume is small, as a public workshop of AWS says; then a group of its own, a reboot.
+CREATE_REPLICA_S = 720.0
 DYNAMIC_PARAMETER_S = 30.0
 SNAPSHOT_S = 300.0
 # What one stream of COPY gives on small instances (about 100 GB an hour, as
@@ -30,8 +32,9 @@ FIXED_S: Mapping[str, float] = {
     "parameter-group": 10,
     "instance": CREATE_INSTANCE_S,
     "database": 5,
+    "replica-group": 10,
+    "replica": CREATE_REPLICA_S,
     "canary": 20,
-    "connect": BOOT_S,
     "load-parameters": DYNAMIC_PARAMETER_S,
     "maintenance": 2,
     "scale-down": 30,
@@ -58,7 +61,9 @@ def estimates(decisions: Decisions, steps: tuple[str, ...]) -> dict[str, float]:
         "verify": 3 + source.data_bytes / VERIFY_BYTES_PER_S / speed_up,
         "finish": FIXED_S["finish"] + source.data_bytes / (10 * VERIFY_BYTES_PER_S),
         "detach": RELEASE_S * releases,
+        "connect": BOOT_S * sum(len(app.moves.logins) for app in decisions.apps),
         "switch": RELEASE_S * len(decisions.apps),
+        "follow-replica": (RELEASE_S + BOOT_S) * sum(bool(app.moves.of_replica.variables) for app in decisions.apps),
     }
     kept = {step: RELEASE_S for step in steps if step.startswith("keep-attachment")}
     known = {**FIXED_S, **computed, **kept}

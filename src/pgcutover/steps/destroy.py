@@ -34,7 +34,9 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
     """
     if target.existing:
         raise RefusedError(
-            f"instance {target.instance} was not made by pgcutover", hint="Whoever made it may delete it."
+            f"instance {target.instance} was not made by pgcutover",
+            hint="Whoever made it may delete it."
+            + (f" So is its replica {target.replica.identifier} theirs now." if target.replica is not None else ""),
         )
     if typed != target.instance:
         raise NotConfirmedError(
@@ -42,13 +44,23 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             hint="Type the name exactly, when you are sure that no row in it is needed.",
         )
     tags = dict(target.tags)
+    if target.replica is not None:
+        # First: a primary with a replica would leave one behind that follows nothing.
+        aws.instances.delete_replica(target.replica.identifier, tags)
+        aws.parameters.remove_group(target.replica.parameter_group, tags)
     aws.instances.delete_with_final_snapshot(target.instance, target.final_snapshot, tags)
     aws.parameters.remove_group(target.parameter_group, tags)
     aws.network.remove_subnet_group(target.subnet_group, tags)
     aws.network.remove_security_group(target.security_group, target.vpc_id, tags)
     aws.secrets.remove(target.secret_name, tags)
+    replica = (
+        (f"read replica {target.replica.identifier}", f"parameter group {target.replica.parameter_group}")
+        if target.replica is not None
+        else ()
+    )
     return Destroyed(
         removed=(
+            *replica,
             f"instance {target.instance}",
             f"parameter group {target.parameter_group}",
             f"subnet group {target.subnet_group}",

@@ -10,6 +10,7 @@ from pgcutover.steps.network import Network
 from pgcutover.steps.parameter_group import ParameterGroup
 from pgcutover.steps.parameters_back import ParametersBack
 from pgcutover.steps.ports_aws import AwsWorld
+from pgcutover.steps.replica import MakeReplica, ReplicaGroup
 from pgcutover.steps.secret import MakeSecret
 
 Steps = tuple[Step[AwsWorld], ...]
@@ -18,13 +19,14 @@ Steps = tuple[Step[AwsWorld], ...]
 def making(target: TargetPlan) -> Steps:
     """In `prepare`: what the database stands on."""
     if target.existing:
-        return (MakeSecret(target=target), MakeDatabase(target=target))
+        return (MakeSecret(target=target), MakeDatabase(target=target), *_replica(target, "before-load"))
     return (
         Network(target=target),
         MakeSecret(target=target),
         ParameterGroup(target=target),
         MakeInstance(target=target),
         MakeDatabase(target=target),
+        *_replica(target, "before-load"),
     )
 
 
@@ -40,4 +42,11 @@ def loaded(target: TargetPlan) -> Steps:
 
 def lifted(target: TargetPlan) -> Steps:
     """After the lift. An instance that somebody else made is theirs to look after."""
-    return () if target.existing else (Aftercare(target=target),)
+    kept = () if target.existing else (Aftercare(target=target),)
+    return (*kept, *_replica(target, "after-lift"))
+
+
+def _replica(target: TargetPlan, when: str) -> Steps:
+    if target.replica is None or target.replica.made != when:
+        return ()
+    return (ReplicaGroup(target=target), MakeReplica(target=target))

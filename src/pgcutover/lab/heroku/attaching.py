@@ -38,7 +38,7 @@ class Attaching:
             wanted = name or self._free_name(app)
             rules.check_attachment_name(wanted)
             rules.check_namespace(namespace, addon)
-            if namespace == POOLING and addon.name not in self._estate.pooler_ports:
+            if namespace == POOLING and not addon.server.pooler_port:
                 raise refusals.invalid(f"{addon.name} has no connection pooler.")
             taken = next((a for a in self._estate.attachments_of_app(app.name) if a.name == wanted), None)
             if taken is None:
@@ -64,6 +64,11 @@ class Attaching:
             app, addon = self._estate.apps[attachment.app], self._estate.addons[attachment.addon]
             rules.check_not_last_when_destroyed(attachment, addon, self._left_without(attachment), app)
             self._remove(attachment, app)
+
+    def remove(self, attachment: Attachment) -> None:
+        """Of an add-on that is going."""
+        with self._estate.lock:
+            self._remove(attachment, self._estate.apps[attachment.app])
 
     def rotate(self, addon: AddOn) -> None:
         """A new password of the default credential: every attachment's variable changes, in one release an app.

@@ -39,13 +39,15 @@ class Measures:
 
 
 @contextmanager
-def superuser(server: HerokuServer) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A session in the add-on's database. The lab's own: it does not count against the plan's limit."""
+def superuser(server: HerokuServer, database: str = "") -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A session in the add-on's database, or another of its server's. The lab's own: it does not count against the
+    plan's limit.
+    """
     with psycopg.connect(
         host=str(server.superuser_socket),
         port=server.cluster_port,
         user=SUPERUSER,
-        dbname=server.database,
+        dbname=database or server.database,
         autocommit=True,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name="heroku",

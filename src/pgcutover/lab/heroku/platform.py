@@ -12,6 +12,7 @@ from pgcutover.lab.heroku.dynos import Dynos
 from pgcutover.lab.heroku.gate import Faults, Keys, RateLimit
 from pgcutover.lab.heroku.logs import Logplex
 from pgcutover.lab.heroku.pace import Pace
+from pgcutover.lab.heroku.records import Knobs
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.state import Estate
 
@@ -27,6 +28,8 @@ class Platform:
     keys: Keys
     limit: RateLimit = field(default_factory=RateLimit)
     faults: Faults = field(default_factory=Faults)
+    new_app_knobs: Knobs = field(default_factory=Knobs)
+    """What apps begin with that are made from now on."""
     closing: threading.Event = field(default_factory=threading.Event)
     base_url: str = ""
     """Known once the server is bound."""

@@ -54,6 +54,8 @@ class Knobs(BaseModel):
     """That many calls of any kind are answered with a page of HTML and status 500."""
     next_instance_ends_as: str | None = None
     """Status that the next instance reaches in place of available, such as `failed` or `incompatible-network`."""
+    next_command_fails: str | None = None
+    """What the next command on a machine of EC2 says on stderr when it ends badly."""
 
     def breaks(self) -> bool:
         """Whether this call is to be answered with HTML."""

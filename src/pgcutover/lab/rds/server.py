@@ -16,13 +16,14 @@ from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.rds.models import RDSBackend, rds_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from pgcutover.errors import UsageError
 from pgcutover.lab.layout import LabLayout
-from pgcutover.lab.rds import control, keys
+from pgcutover.lab.rds import control, keys, managed
 from pgcutover.lab.rds.backend import Backend
 from pgcutover.lab.rds.keys import Call, Environ, Protocol, StartResponse
 from pgcutover.lab.rds.knobs import Loss
@@ -187,10 +188,14 @@ def _backends() -> list[Backend]:
 def _seat(site: Site) -> None:
     # moto makes a backend for a Region when it is first asked for one, by calling what `backend` holds.
     BackendDict.reset()
+    # AWS's own policies can be attached only where moto has read them.
+    default_user_config["iam"]["load_aws_managed_policies"] = True
+    managed.seat(site.knobs, site.clock)
     rds_backends.backend = cast(Any, functools.partial(Backend, site=site))
 
 
 def _unseat() -> None:
+    managed.unseat()
     rds_backends.clear()
     rds_backends.backend = RDSBackend
     BackendDict.reset()
