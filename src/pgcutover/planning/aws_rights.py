@@ -17,11 +17,11 @@ from pgcutover.facts.rds import OWNER_TAG
 from pgcutover.planning.names import names_for
 from pgcutover.planning.target import TargetPlan
 
-PREPARE, MIGRATE, ROLLBACK, DESTROY = "prepare", "migrate", "rollback", "destroy"
+PREPARE, MIGRATE, ROLLBACK, DRILL, DESTROY = "prepare", "migrate", "rollback", "drill", "destroy"
 PLANNING = ("plan", PREPARE, MIGRATE)
 """Whoever moves plans anew first, to see whether the world is as planned."""
 ON_TARGET = (PREPARE, MIGRATE, "verify", ROLLBACK, "retire")
-COMMANDS = ("plan", *ON_TARGET, DESTROY)
+COMMANDS = ("plan", *ON_TARGET, DRILL, DESTROY)
 """Those that call AWS. `migrate` is what is left when `prepare` was run before; see `needed_by`."""
 
 VERSION = "2012-10-17"
@@ -71,6 +71,9 @@ def _called(
     new_only: bool = False,
     why: str = "",
 ) -> tuple[Right, ...]:
+    # A drill does what these do.
+    drill = (DRILL,) if {"plan", PREPARE, MIGRATE, ROLLBACK} & set(commands) and DRILL not in commands else ()
+    commands = (*commands, *drill)
     return tuple(
         Right(action=f"{service}:{operation}", commands=commands, on=on, when=when, new_only=new_only, why=why)
         for operation in operations.split()

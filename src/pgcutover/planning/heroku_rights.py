@@ -20,6 +20,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "verify": LOOKING,
         "status": NONE,
         "rollback": CHANGING,
+        "drill": CHANGING,
         "retire": LOOKING,
         "destroy": LOOKING,
     }

@@ -1,5 +1,5 @@
-"""A drill of staging: there and back in one command, whatever stops it, both worlds as before or every difference named,
-and production's plan then says what staging could not show."""
+"""A drill of staging: there and back in one command, whatever stops it, both worlds as before or each difference named;
+and what staging could not show, production's plan then says."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
