@@ -184,6 +184,15 @@ class Lab:
         """The same directory, other environment variables."""
         return replace(self, extra={**self.extra, **extra})
 
+    def limited(self, *commands: str, less: str = "") -> "Lab":
+        """The same directory, with an access key that may do what `pgcutover rights` prints for these commands."""
+        policy = json.loads(self.run("rights", *commands, "--policy").stdout)
+        for statement in policy["Statement"]:
+            statement["Action"] = [action for action in statement["Action"] if action != less]
+        key = f"AKIALAB{''.join(commands).upper() or 'EVERYTHING':0<13.13}"
+        self.rds("keys", {"key": key, "policy": policy})
+        return self.with_(AWS_ACCESS_KEY_ID=key)
+
     def edit(self, changes: Mapping[str, str]) -> None:
         """Replace pieces of pgcutover.toml; each must be there."""
         path = self.home / CONFIG

@@ -38,10 +38,12 @@ def refuse_lacking(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep], c
 def about_rights(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep]) -> tuple[Advice, ...]:
     """What a plan says about the rights of whoever made it, a line for each command that would be stopped."""
     answer, place = _asked(aws, target, MOVING)
+    advice = []
     if answer.unasked:
         what = f"could not check whether AWS lets these credentials move: {answer.unasked}"
-        return (Advice(what=what, hint="Compare them with docs/aws-rights.md, or allow iam:SimulatePrincipalPolicy."),)
-    advice = []
+        advice.append(
+            Advice(what=what, hint="Compare them with docs/aws-rights.md, or allow iam:SimulatePrincipalPolicy.")
+        )
     for command in MOVING:
         wanted = needs((command,), place)
         said = [_said(need, steps) for need in answer.refused if need in wanted]

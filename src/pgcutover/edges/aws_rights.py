@@ -31,7 +31,7 @@ class AwsRights:
         except (RightsError, AwsError) as error:
             tried = [need for need in asked if need.action == DRY_RUN and need.when]
             denied = [need for need in tried if not self._dry_run(vpc_id, need.when)]
-            return Answer(who=who, refused=tuple(denied), unasked="" if denied else error.message)
+            return Answer(who=who, refused=tuple(denied), unasked=error.message)
         return Answer(who=who, refused=refused)
 
     def _policies_of(self, who: str) -> str:

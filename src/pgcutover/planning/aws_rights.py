@@ -290,7 +290,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What AWS said about needs: which it would refuse, or why it could not be asked. Never both."""
+    """What AWS said about needs: which it would refuse, and why it could not be asked about the others."""
 
     who: str
     refused: tuple[Need, ...] = ()
