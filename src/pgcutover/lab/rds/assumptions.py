@@ -37,6 +37,7 @@ ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
         "A25": "the endpoint of a public RDS instance resolves to its private address in its own network, so that the "
         "host is let in by the same rule as everybody",
         "A26": "outside EC2 nothing answers at 169.254.169.254, and a connection to it fails or is silent",
-        "A27": "what pgcutover needs from PyPI has wheels for Python 3.12 on aarch64 and x86_64",
+        "A27": "pgcutover of this version is on PyPI, and what it needs has wheels for Python 3.12 on aarch64 and "
+        "x86_64",
     }
 )
