@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pgcutover.faces.figures import count, counted, duration, listed, money, rate, server_version, size
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
-from pgcutover.planning.moves import VariableMove
 from pgcutover.planning.plan import AppPlan, Phase, Plan
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.state import StepState
@@ -51,7 +50,7 @@ def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str
     )
     yield from target_facts(decisions.target)
     for app in decisions.apps:
-        yield "Moves", moves_of(app)
+        yield from moves_of(app)
     for kept in decisions.kept:
         yield "Keeps", f"{kept.app}: {kept.addon} stays attached as {kept.name}"
     clients = decisions.clients
@@ -80,17 +79,15 @@ def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
     yield "", f"database {target.database}, owned by {target.app_role}"
 
 
-def moves_of(app: AppPlan) -> str:
+def moves_of(app: AppPlan) -> Iterator[tuple[str, str]]:
     """Which server each variable of an app will name, as whom, and what stands behind it today."""
-    named = [_move_of(move) for move in app.moves.variables]
-    pooling = app.moves.pooling
-    pooled = f"; through PgBouncer in its dynos: {listed(pooling.variables)}" if pooling else ""
-    return f"{app.moves.app}: {listed(named, 'no variable')}{pooled}"
-
-
-def _move_of(move: VariableMove) -> str:
-    today = f"{'attachment of' if move.attachment else 'copied URL of'} {move.addon}"
-    return f"{move.variable} -> {move.role}{f' as {move.user}' if move.user else ''} ({today})"
+    moves, pooled = app.moves, app.moves.pooling.variables if app.moves.pooling else ()
+    yield "Moves", f"{moves.app}{': no variable' if not moves.variables else ''}"
+    for move in moves.variables:
+        login = f" as {move.user}" if move.user else ""
+        through = " through PgBouncer in the dynos" if move.variable in pooled else ""
+        today = f"{'attachment' if move.attachment else 'copied URL'} of {move.addon}"
+        yield "", f"{move.variable} -> {move.role}{login}{through} (today: {today})"
 
 
 def undo_sentence(by_hand: str, label: str) -> str:
