@@ -23,7 +23,7 @@ class Destroyed:
 
 
 def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
-    """Delete the instance that pgcutover made, after a final snapshot, then its groups and its secret.
+    """Delete the alarms, the read replica, the instance after a final snapshot, then its groups and its secret.
 
     Again after a crash, it goes on. The secret can be brought back for 30 days, the snapshot stays until somebody
     deletes it.
@@ -35,8 +35,7 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
     if target.existing:
         raise RefusedError(
             f"instance {target.instance} was not made by pgcutover",
-            hint="Whoever made it may delete it."
-            + (f" So is its replica {target.replica.identifier} theirs now." if target.replica is not None else ""),
+            hint=f"Whoever made it may delete it{_replica_first(target)}.",
         )
     if typed != target.instance:
         raise NotConfirmedError(
@@ -74,3 +73,10 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             f"secret {target.secret_name} (recoverable for 30 days)",
         ),
     )
+
+
+def _replica_first(target: TargetPlan) -> str:
+    if target.replica is None:
+        return ""
+    command = "aws rds delete-db-instance --skip-final-snapshot --db-instance-identifier"
+    return f", after its read replica, which pgcutover made: {command} {target.replica.identifier}"
