@@ -300,6 +300,7 @@ class Cutover:
             kept=(
                 f"the old database {source.addon}, fenced: no forgotten URL can write to it ({undo} lowers the fence)",
                 f"RDS instance {target.instance} with everything in it",
+                *((f"its read replica {target.replica.identifier}",) if target.replica else ()),
                 *(f"attachment {kept.name} of {kept.app}: it goes with its add-on" for kept in decisions.kept),
             ),
             may_destroy=tuple(
@@ -316,7 +317,8 @@ class Cutover:
                 hint="Go back first (pgcutover rollback), or delete it in the RDS console if you are sure.",
             )
         target = self._records.plan_of(run).decisions.target
-        self._refuse_in_use(target.instance)
+        for instance in (target.instance, *((target.replica.identifier,) if target.replica else ())):
+            self._refuse_in_use(instance)
         if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
             raise RefusedError("not confirmed; nothing was touched")
         destroyed = destroy(self._aws, target, typed=typed)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from pgcutover.edges.aws_alarms import AwsAlarms
 from pgcutover.edges.aws_calls import ATTEMPTS, AwsCalls, Notice, Time, silence
 from pgcutover.edges.aws_instances import AwsInstances
 from pgcutover.edges.aws_network import AwsNetwork
@@ -37,6 +38,7 @@ class Aws:
         self.parameters = AwsParameters(self._calls)
         self.instances = AwsInstances(self._calls, self.network, self.secrets)
         self.offers = AwsOffers(self._calls)
+        self.alarms = AwsAlarms(self._calls)
 
     def __enter__(self) -> Self:
         return self

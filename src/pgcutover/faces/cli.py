@@ -21,7 +21,7 @@ from pgcutover.app.people import Confirmation, OnFailure, Question
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import CONFIG_FILE, Surroundings, read_config
 from pgcutover.errors import ConfigError, InterruptedRun, NotConfirmedError, PgcutoverError, UsageError
-from pgcutover.faces import cli_copy, cli_lab, cli_tune, cli_verify, documents, live, render, report
+from pgcutover.faces import cli_copy, cli_lab, cli_tune, cli_verify, documents, first_night, live, render, report
 from pgcutover.faces.consoles import console
 from pgcutover.faces.output import emit
 from pgcutover.facts.building import SortMemory
@@ -184,6 +184,9 @@ def migrate(
             accepted=tuple(_app_and_version(text) for text in accept_release or ()),
             unverified=tuple(cli_verify.table_and_reason(text) for text in accept_unverified or ()),
         )
+        paper = config.absolute().parent / first_night.FIRST_NIGHT
+        cutover.write_document(paper, first_night.first_night(summary.plan), beside_state=False)
+        err.print(f"wrote {paper}: what to watch from now on")
     emit(out, summary, render.closing(summary), json=json)
 
 

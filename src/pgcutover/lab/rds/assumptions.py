@@ -23,5 +23,7 @@ ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
         "linear in the logarithm",
         "A13": "log() in a formula is the logarithm to the base 2, and 0 for what is below 1",
         "A14": "where no public log shows the text of an error, its code is RDS's and its text is ours",
+        "A15": "LatestRestorableTime is absent until the first automated backup is complete, and then never more than "
+        "five minutes behind",
     }
 )

@@ -31,6 +31,8 @@ from pgcutover.lab.tls import CertificateAuthority
 WORKER_S = 60.0
 """How long stopping waits for a worker that is starting or copying a server."""
 BROKEN = b"<html><body><h1>500 Internal Server Error</h1></body></html>"
+SIGNED_FOR = {"monitoring": "cloudwatch"}
+"""Services whose requests are signed for another name than that of their rights."""
 _seated = threading.Lock()
 """Held while a lab's backend sits in moto's registry, which is one for the process."""
 
@@ -153,7 +155,8 @@ def read(environ: Environ) -> Call | None:
     scopes = [word.removeprefix("Credential=").split("/") for word in words if word.startswith("Credential=")]
     if not scopes or len(scopes[0]) < 5:
         return None
-    key, _, region, service = scopes[0][:4]
+    key, _, region, signed_for = scopes[0][:4]
+    service = SIGNED_FOR.get(signed_for, signed_for)
     target = environ.get("HTTP_X_AMZ_TARGET")
     if target is not None:
         action, protocol = target.rsplit(".", 1)[-1], Protocol.JSON
