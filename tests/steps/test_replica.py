@@ -213,6 +213,8 @@ def test_destroy_removes_the_replica_before_its_primary(account: Account) -> Non
         journal[step.name] = step.observe(world)
         step.do(world, journal[step.name])
     assert Verdict.WHOLE == steps[-1].verify(world, journal["replica"]).verdict
+    primary = account.aws.instances.describe(target.instance)
+    assert ("doomed-replica",) == (primary and primary.replicas)
     for _ in range(2):
         report = destroy(account.aws, target, typed="doomed")
     assert [Verdict.ABSENT] * 2 == [step.verify(world, journal[step.name]).verdict for step in steps[-2:]]
