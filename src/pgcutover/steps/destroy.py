@@ -29,7 +29,7 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
     deletes it.
 
     Raises:
-        RefusedError: the instance was made by somebody else.
+        RefusedError: the instance, or a replica of it, was made by somebody else.
         NotConfirmedError: the name typed is another.
     """
     if target.existing:
@@ -45,9 +45,12 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
     tags = dict(target.tags)
     # Before what they watch: a database that is being deleted is nobody's night call.
     aws.alarms.remove([alarm.name for alarm in target.alarms], tags)
+    found = aws.instances.describe(target.instance)
+    planned = (target.replica.identifier,) if target.replica is not None else ()
+    # First, for a primary's deletion promotes its replicas; those of an earlier plan, too.
+    for replica in dict.fromkeys((*planned, *(found.replicas if found is not None else ()))):
+        aws.instances.delete_replica(replica, tags)
     if target.replica is not None:
-        # First: a primary with a replica would leave one behind that follows nothing.
-        aws.instances.delete_replica(target.replica.identifier, tags)
         aws.parameters.remove_group(target.replica.parameter_group, tags)
     aws.instances.delete_with_final_snapshot(target.instance, target.final_snapshot, tags)
     aws.parameters.remove_group(target.parameter_group, tags)
