@@ -34,13 +34,10 @@ PRINTED: Mapping[str, type] = {
     "verify": Comparison,
     "copy": CopyDone,
     "tune": TuneDone,
-<<<<<<< HEAD
     "drill": Drilled,
-=======
     "probe": ProbeDone,
     "probe --dry-run": Proposal,
     "probe --clean": Cleaned,
->>>>>>> probe
     "retire": Retired,
     "destroy": Destroyed,
     "rights": RightsNeeded,

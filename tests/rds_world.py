@@ -16,8 +16,10 @@ import pytest
 
 from pgcutover.config import TargetChoices
 from pgcutover.edges.aws import Aws
+from pgcutover.edges.postgres import Server
 from pgcutover.edges.replica import Replica
 from pgcutover.edges.target import TargetAccess, TargetAdmin
+from pgcutover.edges.vacuuming import Vacuuming
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.rds import ADMIN_KEY, SECRET_KEY, RdsLab
@@ -97,6 +99,10 @@ class RdsWorld:
     replica_access: TargetAccess
     notes: Notes = field(default_factory=Notes)
     clock: Hurry = field(default_factory=Hurry)
+
+    @property
+    def vacuuming(self) -> Vacuuming:
+        return Vacuuming(Server(dsn=self.access.app(), side="target"))
 
     def connect(self, dsn: Dsn, **options: str) -> psycopg.Connection:
         """A session of its own. Close it."""

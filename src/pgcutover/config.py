@@ -27,6 +27,10 @@ APP_NAME = r"^[a-z][a-z0-9-]{0,28}[a-z0-9]$"
 ENVIRONMENT_NAME = r"^[a-z][a-z0-9-]{0,30}$"
 
 
+SNS_TOPIC = r"^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?)?$"
+"""https://docs.aws.amazon.com/sns/latest/dg/sns-create-topic.html"""
+
+
 class _Ours(BaseModel):
     """A part of our own file: unknown keys are refused."""
 
@@ -54,6 +58,10 @@ class TargetChoices(_Ours):
     """When the read replica is made that takes the followers' place; auto lets the plan choose, and say why."""
     replica_size: str = "same"
     """Class of the replica: same as the primary's, or one such as db.m7g.large."""
+    alarms: bool = True
+    """Whether the new instance, and its replica, get CloudWatch alarms."""
+    alarm_topic: Annotated[str, Field(pattern=SNS_TOPIC)] = ""
+    """ARN of the SNS topic that alarms are told to; empty: they are only seen in the console."""
     retention_days: int = Field(default=7, ge=1, le=35)
     ca_bundle: str = ""
     """PEM file with the CA of the RDS certificates; fetched from AWS when empty."""

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from pgcutover.app.step_order import planned_steps
 from pgcutover.config import Surroundings
 from pgcutover.errors import ConfigError, NotConfirmedError, PgcutoverError
 from pgcutover.faces.cli import cli
+from pgcutover.lab.handout import Access, variables
 from pgcutover.planning.moves import AppMoves, KeptAttachment, VariableMove
 from pgcutover.planning.plan import AppPlan, ClientPlan, Decisions, Plan, SourcePlan, digest_of
 from pgcutover.planning.target import TargetPlan
@@ -52,7 +55,7 @@ def place(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
-def plan(target: TargetPlan) -> Plan:
+def plan(target: TargetPlan, *, data_bytes: int = 1) -> Plan:
     moves = AppMoves(
         app="acme-api",
         variables=(VariableMove(variable="DATABASE_URL", attachment="DATABASE", addon=ADDON),),
@@ -70,7 +73,7 @@ def plan(target: TargetPlan) -> Plan:
         followers=(),
         version=160014,
         database_bytes=1,
-        data_bytes=1,
+        data_bytes=data_bytes,
         index_bytes=1,
         tables=1,
         rows_estimate=1,
@@ -186,3 +189,23 @@ def test_a_detour_is_asked_about_only_where_it_matters() -> None:
     assert () == detour(10**12, "", around)
     [advice] = detour(10**12, REGION, around)
     assert "could not tell" in advice.what
+
+
+def test_migrate_says_it_before_anything_else(place: Path, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that migrates may not be the one that planned; without a token, nothing more happens here."""
+    much = plan(rds_world.planned(account.aws), data_bytes=42 * 10**9)
+    Records(place / ".pgcutover" / "production").store_plan(much)
+    monkeypatch.delenv("HEROKU_API_KEY", raising=False)
+    said = subprocess.run(
+        [sys.executable, "-m", "pgcutover", "migrate", "--yes", "--json"], capture_output=True, text=True, check=False
+    )
+    [line] = [json.loads(line) for line in said.stderr.splitlines() if "advice" in line]
+    assert "42 GB would pass through" in line["what"]
+    assert "pgcutover host up" in line["hint"]
+    assert ConfigError.exit_code == said.returncode
+
+
+def test_whoever_practises_in_a_lab_is_never_looked_up(tmp_path: Path) -> None:
+    """Its environment forbids to ask the network for EC2's metadata."""
+    access = Access(url="http://127.0.0.1:1", user="", secret="")
+    assert "true" == variables(heroku=access, aws=access, ca=tmp_path)["AWS_EC2_METADATA_DISABLED"]

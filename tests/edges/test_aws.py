@@ -35,7 +35,13 @@ def harmless(account: Account) -> Iterator[None]:
     """No test leaves the lab misbehaving."""
     yield
     account.turn(
-        html_500_calls=0, throttle_calls=0, instance_quota=40, fail_next=[], lose_next=[], next_instance_ends_as=None
+        html_500_calls=0,
+        throttle_calls=0,
+        instance_quota=40,
+        fail_next=[],
+        lose_next=[],
+        stall_next=[],
+        next_instance_ends_as=None,
     )
 
 

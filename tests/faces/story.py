@@ -116,8 +116,10 @@ def target() -> TargetPlan:
 VARIABLES = (
     VariableMove(variable="DATABASE_URL", attachment="DATABASE", addon=ADDON),
     VariableMove(variable="POOL_URL", attachment="POOL", namespace="connection-pooling:default", addon=ADDON),
-    VariableMove(variable="READER_URL", attachment="READER", namespace="credential:reporting", addon=ADDON),
-    VariableMove(variable="REPORTING_URL"),
+    VariableMove(
+        variable="READER_URL", attachment="READER", namespace="credential:reporting", addon=ADDON, user="reporting"
+    ),
+    VariableMove(variable="REPORTING_URL", addon=ADDON),
 )
 
 

@@ -10,15 +10,21 @@ import story
 
 from pgcutover.errors import ConfigError
 from pgcutover.faces.documents import break_glass, plan_markdown
-from pgcutover.planning.moves import VariableMove
+from pgcutover.planning.moves import AppMoves, KeptAttachment, Pooling, VariableMove
+from pgcutover.planning.plan import AppPlan, Plan
 
 SQL = ("BEGIN READ WRITE;", 'GRANT INSERT ON TABLE public."odd $name" TO u1;', "COMMIT;")
 FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0, "release": 0}}
+FOLLOWED, READ = "postgres://u:p@follower.example:5432/d", "postgres://reporting:p@old.example:5432/d"
 OLD, NEW = "postgres://u:p@old.example:5432/d", "postgres://u:p@new.example:5432/acme_api?sslmode=require"
 HEROKU = """#!/bin/sh
 printf '%s\\n' "$*" >> "$LOG"
 case "$1 $2" in
   "config:get HEROKU_POSTGRESQL_LEGACY_URL") echo "$LEGACY" ;;
+  "config:get HEROKU_POSTGRESQL_LEGACY_2_URL") echo "$FOLLOWED" ;;
+  "config:get PGBOUNCER_URLS") echo FOLLOWER_URL ;;
+  "config:unset PGBOUNCER_URLS") ;;
+  "pg:credentials:url"*) printf 'Connection information for credential.\n\n   %s\n' "$READ" ;;
   "config:get"*) echo "$CURRENT" ;;
   "config:unset"*) test "$CURRENT" = "$SWITCHED" || exit 1 ;;
   "pg:psql"*) cat >> "$LOG" ;;
@@ -44,7 +50,7 @@ def typed(commands: str, tmp_path: Path, *, current: str = NEW, legacy: str = OL
     log = tmp_path / "log"
     log.write_text("")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log)}
-    environment |= {"CURRENT": current, "LEGACY": legacy, "SWITCHED": NEW}
+    environment |= {"FOLLOWED": FOLLOWED, "READ": READ, "CURRENT": current, "LEGACY": legacy, "SWITCHED": NEW}
     done = subprocess.run(
         ["bash", "-eu", "-c", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -85,6 +91,69 @@ def test_what_was_not_switched_is_left_alone(tmp_path: Path) -> None:
     """Before the switch nothing is attached and no copy is set: it may have options that the old URL has not."""
     asked = typed(blocks(document())[2], tmp_path, current=f"{OLD}?sslmode=require")
     assert ["config:unset"] * 3 == [line.split()[0] for line in asked if re.match("config:[us]|addons|pg:", line)]
+
+
+def several_apps() -> Plan:
+    """The billing app, and one that reads the follower through PgBouncer and holds copies of two kinds of URL."""
+    plan = story.plan()
+    follower = "postgresql-round-54321"
+    reports = AppMoves(
+        app="acme-reports",
+        variables=(
+            VariableMove(variable="COPY_URL", role="replica", addon=follower),
+            VariableMove(variable="FOLLOWER_URL", role="replica", attachment="FOLLOWER", addon=follower),
+            VariableMove(variable="READER_COPY", user="reporting", addon=story.ADDON),
+        ),
+        process_types=("web",),
+        web_types=("web",),
+        has_release_phase=False,
+        private_space=False,
+        sslmode="none",
+        pooling=Pooling(starter="bin/start-pgbouncer", variables=("FOLLOWER_URL",), was_set=False),
+    )
+    added = AppPlan(moves=reports, smoke="", connect="psql", formation=(("web", 1),))
+    kept = KeptAttachment(app=story.APP, addon=follower, name="HEROKU_POSTGRESQL_LEGACY_2")
+    decided = plan.decisions.model_copy(
+        update={"apps": (*plan.decisions.apps, added), "kept": (*plan.decisions.kept, kept)}
+    )
+    return plan.model_copy(update={"decisions": decided})
+
+
+def test_every_app_gets_back_what_it_had(tmp_path: Path) -> None:
+    """A copy of the follower's URL gets the follower's, a credential's its own; PGBOUNCER_URLS goes where none was."""
+    commands = blocks(document(plan=several_apps()))[2]
+    others = ("acme-reports", "LEGACY_2", "--name")
+    asked = [line for line in typed(commands, tmp_path) if any(word in line for word in others)]
+    assert [
+        "pg:credentials:url HEROKU_POSTGRESQL_LEGACY_URL --name reporting -a acme-api",
+        "config:get READER_COPY -a acme-reports",
+        f"config:set READER_COPY={READ} -a acme-reports",
+        "config:get HEROKU_POSTGRESQL_LEGACY_2_URL -a acme-api",
+        "config:get COPY_URL -a acme-reports",
+        f"config:set COPY_URL={FOLLOWED} -a acme-reports",
+        "config:get PGBOUNCER_URLS -a acme-reports",
+        "config:unset PGBOUNCER_URLS -a acme-reports",
+        "config:unset FOLLOWER_URL -a acme-reports",
+        "addons:attach postgresql-round-54321 --as FOLLOWER -a acme-reports --confirm acme-reports",
+        "releases -n 1 --json -a acme-reports",
+        "releases -n 3 -a acme-reports",
+    ] == asked
+    assert "COPY_URL of acme-reports, READER_COPY of acme-reports: each held a copy" in document(plan=several_apps())
+
+
+def test_every_app_is_closed_started_and_opened(tmp_path: Path) -> None:
+    """All of them, whichever server they read."""
+    formation = {**FORMATION, "acme-reports": {"web": 3}}
+    maintenance = {story.APP: False, "acme-reports": False}
+    text = blocks(document(plan=several_apps(), formation=formation, maintenance=maintenance))
+    asked = [line for n in (0, 3, 4) for line in typed(text[n], tmp_path) if "acme-reports" in line]
+    assert [
+        "maintenance:on -a acme-reports",
+        "ps:scale web=0 -a acme-reports",
+        "ps -a acme-reports",
+        "ps:scale web=3 -a acme-reports",
+        "maintenance:off -a acme-reports",
+    ] == asked
 
 
 def test_without_an_answer_from_heroku_no_copy_is_emptied(tmp_path: Path) -> None:

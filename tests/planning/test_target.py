@@ -37,6 +37,8 @@ class Wishes:
     subnet_ids: tuple[str, ...] = ()
     replica: ReplicaTime = "auto"
     replica_size: str = "same"
+    alarms: bool = True
+    alarm_topic: str = ""
 
 
 SOURCE = SourceFacts(

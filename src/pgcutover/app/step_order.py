@@ -86,6 +86,7 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
         ("switch", Lift(apps=moves)),
         *(("after", step) for step in target_steps.lifted(target)),
         *(("after", step) for step in following),
+        *(("after", step) for step in target_steps.settled(target)),
     )
 
 

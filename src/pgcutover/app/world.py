@@ -33,6 +33,7 @@ from pgcutover.edges.rds_ca import ca_bundle
 from pgcutover.edges.replica import Replica
 from pgcutover.edges.runrecord import cas_sql
 from pgcutover.edges.target import TargetAccess, TargetAdmin
+from pgcutover.edges.vacuuming import Vacuuming
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import AwsError
 from pgcutover.planning.instance_classes import CLASSES
@@ -45,7 +46,7 @@ TARGET_SETTINGS = {"default_transaction_read_only": "off"}
 OPENED_WITH_A_PASSWORD = (
     *("source_server", "source", "claim"),
     *("access", "admin", "replica_access", "replica", "canary"),
-    *("plain_target", "target_server", "target", "proof", "copier"),
+    *("plain_target", "target_server", "target", "vacuuming", "proof", "copier"),
 )
 
 
@@ -175,6 +176,10 @@ class RunWorld:
     @cached_property
     def target(self) -> Gate:
         return Gate(self.target_server, claim_sql=cas_sql(self.run, self.claim.epoch))
+
+    @cached_property
+    def vacuuming(self) -> Vacuuming:
+        return Vacuuming(self.target_server)
 
     @cached_property
     def proof(self) -> ContentProof:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from pgcutover.edges.aws_alarms import AwsAlarms
 from pgcutover.edges.aws_calls import ATTEMPTS, AwsCalls, Notice, Time, silence
 from pgcutover.edges.aws_host import AwsHosts
 from pgcutover.edges.aws_instances import AwsInstances
@@ -41,6 +42,7 @@ class Aws:
         self.offers = AwsOffers(self._calls)
         self.rights = AwsRights(self._calls)
         self.hosts = AwsHosts(self._calls)
+        self.alarms = AwsAlarms(self._calls)
 
     def __enter__(self) -> Self:
         return self

@@ -239,6 +239,8 @@ def _refusal(cause: boto.ClientError, doing: str) -> PgcutoverError:
         )
     if code == "InsufficientDBInstanceCapacity":
         return AwsError(said, hint="This Region has none of that class left: choose another under [target] size.")
+    if code == "InsufficientInstanceCapacity":
+        return AwsError(said, hint="This zone has none of that class left: choose another in host.size.")
     return AwsError(said, hint="Run the same command again when the cause is gone.")
 
 

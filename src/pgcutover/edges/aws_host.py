@@ -246,8 +246,10 @@ class AwsHosts:
     def online(self, machine: str) -> bool:
         """Whether Systems Manager reaches it."""
         filters = [{"Key": "InstanceIds", "Values": [machine]}]
-        rows = self._calls.call("ssm", "describe_instance_information", Filters=filters)["InstanceInformationList"]
-        return any(row.get("PingStatus") == "Online" for row in rows)
+        # A machine that has never signed in may be an empty list or an error.
+        unknown = {"InvalidInstanceId", "InvalidInstanceInformationFilterValue"}
+        reply = self._calls.call("ssm", "describe_instance_information", tolerated=unknown, Filters=filters)
+        return any(row.get("PingStatus") == "Online" for row in reply.get("InstanceInformationList", ()))
 
     def wait_online(self, machine: str) -> None:
         what = f"{machine} in Systems Manager"

@@ -6,6 +6,7 @@ change, because the status stays `available` for some seconds before RDS begins.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pgcutover.edges.aws_calls import AwsCalls
@@ -49,6 +50,13 @@ class AwsInstances:
         )
         rows = reply.get("DBInstances", [])
         return _instance(rows[0]) if rows else None
+
+    def restorable_behind_s(self, identifier: str) -> float | None:
+        """How far the last moment that a restore reaches lies back; None while it reaches none."""
+        found = self.describe(identifier)
+        if found is None or found.latest_restorable_at is None:
+            return None
+        return max(0.0, (datetime.now(UTC) - found.latest_restorable_at).total_seconds())
 
     def with_parameter_group(self, group: str) -> tuple[str, ...]:
         """Identifiers of the instances that have this parameter group."""
@@ -299,7 +307,7 @@ class AwsInstances:
             "MultiAZ": False,
             "DeletionProtection": True,
             "CopyTagsToSnapshot": True,
-            "AutoMinorVersionUpgrade": False,
+            "AutoMinorVersionUpgrade": spec.minor_upgrades,
             "Tags": [{"Key": key, "Value": value} for key, value in spec.tags],
         }
 

@@ -32,7 +32,7 @@ def whereabouts(*, endpoint: str, disabled: bool) -> Whereabouts:
             return Whereabouts(region=region.text.strip())
     except httpx.HTTPStatusError as refusal:
         return Whereabouts(unknown=f"the metadata service answered {refusal.response.status_code}")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        return Whereabouts(unknown="AWS_EC2_METADATA_SERVICE_ENDPOINT is no address")
     except httpx.TransportError:
         return Whereabouts()
-    except (httpx.InvalidURL, ValueError):
-        return Whereabouts(unknown="AWS_EC2_METADATA_SERVICE_ENDPOINT is no address")

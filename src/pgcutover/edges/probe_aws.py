@@ -59,8 +59,12 @@ class ProbeAws:
         self.calls.close()
 
     def account(self) -> None:
-        """Raises RightsError: the credentials do not work."""
+        """Raises:
+        RightsError: the credentials do not work.
+        ConfigError: the Region has no default network to make an instance in.
+        """
         self.calls.call("sts", "get_caller_identity")
+        self.network.survey()
 
     def newest(self) -> EngineVersion:
         """The newest version that RDS makes instances of."""
@@ -69,8 +73,13 @@ class ProbeAws:
     # -- making and removing ----------------------------------------------------------------------------------------
 
     def make(self, name: str, version: EngineVersion) -> None:
-        """Ask for the instance, with what it needs around it; returns before it can be used."""
+        """Ask for the instance, with what it needs around it; returns before it can be used.
+
+        Raises:
+            QuotaError: the account has no room for it; nothing was made.
+        """
         _refuse_foreign(name)
+        self.offers.refuse_full(STORAGE_GB)
         tags, network = tags_of(name), self.network.survey()
         self.network.ensure_subnet_group(name, [subnet.id for subnet in network.subnets], tags)
         self.network.ensure_security_group(name, network.vpc_id, [ANYWHERE], tags)

@@ -25,7 +25,8 @@ TRIES = 5
 PAUSE_S = 0.5
 SETTLE_LIMIT_S = 300.0
 """A release takes 5 to 15 s, a new database some minutes."""
-MISSING, FORBIDDEN = 404, (401, 403)
+MISSING, SOMEBODY_ELSES = 404, 403
+FORBIDDEN = (401, SOMEBODY_ELSES)
 TOO_MANY, TROUBLE = 429, 500
 
 
@@ -141,7 +142,7 @@ class ProbeHeroku:
         slug = self.must("POST", f"/apps/{app}/slugs", {"process_types": dict(process_types)})
         url = str(slug["blob"]["url"])
         # Signed, and on another host: the token must not go there.
-        reply = httpx.put(url, content=_slug(), headers={"Content-Type": ""}, timeout=TIMEOUT_S)
+        reply = httpx.put(url, content=_slug(), timeout=TIMEOUT_S)
         self._transcript.note("a slug is put where Heroku said", reply.status_code)
         if not reply.is_success:
             raise HerokuError(f"the slug of {app} was not taken: {reply.status_code}")
@@ -157,7 +158,7 @@ class ProbeHeroku:
         """
         _refuse_foreign(name)
         found = self.ask("GET", f"/apps/{name}")
-        if found.status == MISSING:
+        if found.status in (MISSING, SOMEBODY_ELSES):
             return False
         marked = self.config(name, MARK) == name
         # An answer that was lost may have kept us from marking it; then there is nothing in it yet.

@@ -31,6 +31,7 @@ from pgcutover.faces import (
     cli_tune,
     cli_verify,
     documents,
+    first_night,
     live,
     render,
     report,
@@ -203,6 +204,9 @@ def migrate(
             accepted=tuple(_app_and_version(text) for text in accept_release or ()),
             unverified=tuple(cli_verify.table_and_reason(text) for text in accept_unverified or ()),
         )
+        paper = config.absolute().parent / first_night.FIRST_NIGHT
+        cutover.write_document(paper, first_night.first_night(summary.plan), beside_state=False)
+        err.print(f"wrote {paper}: what to watch from now on")
     emit(out, summary, render.closing(summary), json=json)
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pgcutover.app.host import Host
 
 host = typer.Typer(help="A machine of EC2 next to the target, so that no data makes a detour.", no_args_is_help=True)
-out = console()
-err = console(stderr=True)
 
 
 @contextmanager
@@ -32,7 +30,7 @@ def _host(config: Path, environment: str | None) -> Iterator["Host"]:
 
 
 def _tell(text: str) -> None:
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @host.command()
@@ -43,11 +41,11 @@ def up(
     with _host(config, env) as opened:
         if dry_run:
             planned = opened.planned()
-            emit(out, planned, render.host_planned(planned), json=json)
+            emit(console(), planned, render.host_planned(planned), json=json)
             return
         state = opened.up(ask=asker(yes=yes, code=""), tell=_tell)
     # Whole lines: they are there to be pasted.
-    emit(out, state, render.host_state(state), json=json, wrapped=False)
+    emit(console(), state, render.host_state(state), json=json, wrapped=False)
 
 
 @host.command()
@@ -55,7 +53,7 @@ def status(config: Config = DEFAULT, env: Environment = None, json: Json = False
     """Whether there is a machine, and how to log in."""
     with _host(config, env) as opened:
         state = opened.status()
-    emit(out, state, render.host_state(state), json=json, wrapped=False)
+    emit(console(), state, render.host_state(state), json=json, wrapped=False)
 
 
 @host.command()
@@ -63,4 +61,4 @@ def down(config: Config = DEFAULT, env: Environment = None, yes: Yes = False, js
     """Remove the machine and what was made for it; nothing else. Twice does no harm."""
     with _host(config, env) as opened:
         gone = opened.down(ask=asker(yes=yes, code=""), tell=_tell)
-    emit(out, gone, render.host_gone(gone), json=json)
+    emit(console(), gone, render.host_gone(gone), json=json)

@@ -91,6 +91,9 @@ def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
         f"{counted(target.retention_days, 'day')}",
     )
     yield "", f"database {target.database}, owned by {target.app_role}"
+    if target.replica is not None:
+        when = {"before-load": "before the load", "after-lift": "after the lift"}[target.replica.made]
+        yield "", f"read replica {target.replica.identifier} ({target.replica.instance_class}), made {when}"
 
 
 def moves_of(app: AppPlan) -> str:
@@ -164,4 +167,5 @@ def standing(summary: RunSummary) -> Iterator[str]:
     keeping = {step.name for step in summary.plan.steps if step.keeps_target}
     if any(step.name in keeping and step.state in CHANGED for step in summary.steps):
         stays = "it is not ours to delete" if target.existing else "no command but destroy --target deletes it"
-        yield f"RDS instance {target.instance} stays: {stays}"
+        replica = f", and its read replica {target.replica.identifier}," if target.replica is not None else ""
+        yield f"RDS instance {target.instance}{replica} stays: {stays}"

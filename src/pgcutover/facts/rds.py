@@ -187,6 +187,7 @@ class ReplicaSpec:
     primary: str
     instance_class: str
     public: bool
+    minor_upgrades: bool
     tags: tuple[tuple[str, str], ...]
 
 
@@ -223,6 +224,25 @@ class InstanceChange:
             (self.parameter_group, instance.parameter_group),
         )
         return all(wanted is None or wanted == found for wanted, found in pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A CloudWatch alarm on one metric of one instance."""
+
+    name: str
+    instance: str
+    metric: str
+    above: bool
+    """Whether it goes off above the threshold, or below."""
+    threshold: float
+    """In the metric's own unit."""
+    why: str
+    topic: str = ""
+    """ARN of the SNS topic that is told, or ''."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {'above' if self.above else 'below'} {self.threshold:.0f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,6 +179,7 @@ class Daemon:
             seed=self.wish.seed,
             api_key=api_key,
             staging=machines[1].pair if self._whole else None,
+            fail_over=lambda dead: next(one for one in machines if one.pair.leader.port == dead.port).fail_over(),
         )
         stack.callback(lab.stop)
         return StartedHeroku(lab=lab, access=Access(url=lab.start(), user="", secret=api_key))

@@ -22,6 +22,8 @@ COPY_BYTES_PER_S = 28e6
 # Index builds take about as long as COPY: 1 h 27 min against 1 h 15 min in the sample run of
 # https://github.com/planetscale/migration-scripts (pgcopydb-helpers).
 INDEX_BYTES_PER_S = 28e6
+# VACUUM at the pace that edges/vacuuming.py gives it.
+VACUUM_BYTES_PER_S = 80e6
 # Hashing reads twice: both sides, in parallel.
 VERIFY_BYTES_PER_S = 80e6
 
@@ -47,6 +49,9 @@ FIXED_S: Mapping[str, float] = {
     "smoke": 2 * BOOT_S,
     "lift": BOOT_S,
     "aftercare": SNAPSHOT_S,
+    "parameters-proved": 5,
+    "point-in-time": 300,
+    "alarms": 5,
 }
 
 
@@ -60,6 +65,7 @@ def estimates(decisions: Decisions, steps: tuple[str, ...]) -> dict[str, float]:
         "copy": 3 + (source.data_bytes / COPY_BYTES_PER_S + source.index_bytes / INDEX_BYTES_PER_S) / speed_up,
         "verify": 3 + source.data_bytes / VERIFY_BYTES_PER_S / speed_up,
         "finish": FIXED_S["finish"] + source.data_bytes / (10 * VERIFY_BYTES_PER_S),
+        "vacuum": 3 + source.data_bytes / VACUUM_BYTES_PER_S,
         "detach": RELEASE_S * releases,
         "connect": BOOT_S * sum(len(app.moves.logins) for app in decisions.apps),
         "switch": RELEASE_S * len(decisions.apps),

@@ -5,12 +5,13 @@ the app's name by rule, so that the same command, run again on another machine, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
 from pgcutover.errors import ConfigError, RefusedError
-from pgcutover.facts.rds import EngineVersion, Instance, Network, Value, is_ours
+from pgcutover.facts.rds import Alarm, EngineVersion, Instance, Network, Value, is_ours
+from pgcutover.planning.alarms import alarms_for
 from pgcutover.planning.names import Names, names_for
 from pgcutover.planning.rds_extensions import RDS_EXTENSIONS
 from pgcutover.planning.replica import choose_replica
@@ -122,8 +123,22 @@ def _new(
     chosen = choose_replica(wishes, source, facts, built, names)
     built = built.model_copy(update={"replica": chosen.plan})
     notes += chosen.notes
+    if wishes.alarms:
+        built = built.model_copy(update={"alarms": _alarms(wishes, facts, built)})
     plan, tuning = _tuned(built, source, facts, occasion.jobs)
     return TargetProposal(plan=plan, size=size, notes=(*notes, *tuning))
+
+
+def _alarms(wishes: TargetWishes, facts: TargetFacts, built: TargetPlan) -> tuple[Alarm, ...]:
+    replica = built.replica
+    alarms = alarms_for(
+        instance=built.instance,
+        primary=class_facts(built.instance_class, facts.known_classes),
+        replica=replica.identifier if replica else "",
+        replica_class=class_facts(replica.instance_class, facts.known_classes) if replica else None,
+        storage_gb=built.storage_gb,
+    )
+    return tuple(replace(alarm, topic=wishes.alarm_topic) for alarm in alarms)
 
 
 def _used_again(built: TargetPlan, found: Instance, source: SourceFacts) -> tuple[TargetPlan, list[str]]:

@@ -12,6 +12,7 @@ from pgcutover.facts.inventory import DatabaseInventory, Grant
 from pgcutover.facts.rds import (
     OWNER_TAG,
     RUN_TAG,
+    Alarm,
     ClassFacts,
     DatabaseSpec,
     EngineVersion,
@@ -98,6 +99,7 @@ class TargetPlan(BaseModel):
     tags: tuple[tuple[str, str], ...]
     replica: ReplicaPlan | None = None
     """None where nothing followed the old database, or nobody wants one."""
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def public(self) -> bool:
@@ -164,6 +166,10 @@ class TargetWishes(Protocol):
     def replica(self) -> ReplicaTime: ...
     @property
     def replica_size(self) -> str: ...
+    @property
+    def alarms(self) -> bool: ...
+    @property
+    def alarm_topic(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             hint="Type the name exactly, when you are sure that no row in it is needed.",
         )
     tags = dict(target.tags)
+    # Before what they watch: a database that is being deleted is nobody's night call.
+    aws.alarms.remove([alarm.name for alarm in target.alarms], tags)
     if target.replica is not None:
         # First: a primary with a replica would leave one behind that follows nothing.
         aws.instances.delete_replica(target.replica.identifier, tags)
@@ -65,6 +67,7 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             f"parameter group {target.parameter_group}",
             f"subnet group {target.subnet_group}",
             f"security group {target.security_group}",
+            *((f"{len(target.alarms)} CloudWatch alarms",) if target.alarms else ()),
         ),
         kept=(
             f"every snapshot, the last being {target.final_snapshot}",

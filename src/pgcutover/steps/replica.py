@@ -91,6 +91,8 @@ class MakeReplica:
             primary=self.target.instance,
             instance_class=self.plan.instance_class,
             public=self.target.public,
+            # Before the load, nothing may restart by itself; aftercare turns them on.
+            minor_upgrades=self.plan.made == "after-lift",
             tags=self.target.tags,
         )
 

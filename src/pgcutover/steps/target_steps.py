@@ -3,15 +3,18 @@
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Step
 from pgcutover.steps.aftercare import Aftercare
+from pgcutover.steps.alarms import Alarms
 from pgcutover.steps.database import MakeDatabase
 from pgcutover.steps.instance import MakeInstance
 from pgcutover.steps.load_parameters import LoadParameters
 from pgcutover.steps.network import Network
 from pgcutover.steps.parameter_group import ParameterGroup
 from pgcutover.steps.parameters_back import ParametersBack
+from pgcutover.steps.point_in_time import PointInTime
 from pgcutover.steps.ports_aws import AwsWorld
 from pgcutover.steps.replica import MakeReplica, ReplicaGroup
 from pgcutover.steps.secret import MakeSecret
+from pgcutover.steps.vacuum import Vacuum
 
 Steps = tuple[Step[AwsWorld], ...]
 
@@ -41,9 +44,17 @@ def loaded(target: TargetPlan) -> Steps:
 
 
 def lifted(target: TargetPlan) -> Steps:
-    """After the lift. An instance that somebody else made is theirs to look after."""
-    kept = () if target.existing else (Aftercare(target=target),)
-    return (*kept, *_replica(target, "after-lift"))
+    """After the lift, backups first. An instance that somebody else made is theirs to look after."""
+    kept: Steps = () if target.existing else (Aftercare(target=target),)
+    # Again, for nobody has looked since the switch: no value of the load may be left.
+    back: Steps = (ParametersBack(target=target, name="parameters-proved"),) if target.load_parameters else ()
+    return (*kept, *back, Vacuum(), *_replica(target, "after-lift"))
+
+
+def settled(target: TargetPlan) -> Steps:
+    """Last of all, when nothing is made or moved any more."""
+    proved: Steps = () if target.existing else (PointInTime(target=target),)
+    return (*proved, Alarms(target=target)) if target.alarms else proved
 
 
 def _replica(target: TargetPlan, when: str) -> Steps:

@@ -65,6 +65,7 @@ def drilled(lab: Lab) -> Seen:
     seen = Seen(facts={"before": lab.world()})
     seen.said["drill"] = lab.run("drill", "--env", "staging", "--yes")
     seen.facts["after"] = lab.world()
+    lab.forgive()
     return seen
 
 
@@ -146,7 +147,7 @@ def test_nothing_acknowledged_is_lost_by_any_app(moved: Seen) -> None:
 
 
 def test_every_app_is_on_its_new_server(moved: Seen) -> None:
-    """The apps on the leader name the new primary, the one on the follower names the replica, each in every variable."""
+    """The apps on the leader name the new primary, the one on the follower names the replica, in every variable."""
     apps = moved.facts["ledger"]["apps"]
     places = {
         (app, variable): (place["side"], place["role"])

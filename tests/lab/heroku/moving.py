@@ -43,7 +43,10 @@ class QuickClock:
 
 @dataclass
 class Access:
-    """The new database's URLs: the old one's by another name for each server and login, so that applications work."""
+    """The new database's URLs: the old one's, with each server and login told apart by the application's name.
+
+    Without a query string it is the database's name that tells, so that nothing works there.
+    """
 
     url: str
     fails: bool = False
@@ -52,8 +55,9 @@ class Access:
     def app_url(self, *, sslmode: str, server: Role = "primary", user: str = "") -> Secret:
         if self.fails:
             raise AwsError("AWS does not answer")
-        asked = [f"application_name={server}.{user or 'app'}", *([f"sslmode={sslmode}"] if sslmode != "none" else [])]
-        return Secret(f"{self.url}?{'&'.join(asked)}")
+        if sslmode == "none":
+            return Secret(f"{self.url}_{server}_{user or 'app'}")
+        return Secret(f"{self.url}?application_name={server}.{user or 'app'}&sslmode={sslmode}")
 
 
 @dataclass(frozen=True, kw_only=True)

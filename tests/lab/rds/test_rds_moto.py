@@ -7,6 +7,7 @@ import pytest
 from moto.core.base_backend import BackendDict
 from moto.rds.models import DBInstance, DBSnapshot, MasterUserSecret, RDSBackend, rds_backends
 from moto.rds.responses import RDSResponse
+from moto.ssm.responses import SimpleSystemManagerResponse
 
 from pgcutover.lab.rds.actions import Actions
 from pgcutover.lab.rds.backend import Backend
@@ -104,6 +105,12 @@ def test_the_private_parts_we_lean_on_still_exist() -> None:
     assert RDSBackend is rds_backends.backend
     assert callable(BackendDict.reset)
     assert all(name in inspect.getsource(DBSnapshot) for name in ("self.database", "self.status", "self.snapshot_type"))
+
+
+def test_what_we_add_to_systems_manager_is_missing_there_and_what_we_wrap_is_not() -> None:
+    """The day moto lists managed machines by itself, ours would hide it."""
+    assert not hasattr(SimpleSystemManagerResponse, "describe_instance_information")
+    assert callable(SimpleSystemManagerResponse.get_command_invocation)
 
 
 def _is_code(what: object) -> bool:

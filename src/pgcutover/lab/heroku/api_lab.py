@@ -7,6 +7,7 @@ PATCH /_lab/apps/{app}                  {"space": "acme-private"}: into a Privat
 PUT   /_lab/apps/{app}/processes/TYPE   {"command": "…"}: a line of the Procfile, e.g. `release`; null removes it
 POST  /_lab/apps/{app}/scheduler        {"command": "…"}: what Heroku Scheduler does, a dyno scheduler.N
 PUT   /_lab/apps/{app}/buildpacks       {"buildpacks": ["heroku/pgbouncer", …]}
+POST  /_lab/databases/{addon}/failover  its leader dies and a standby takes its place: another port, the same logins
 POST  /_lab/faults                      {"kind": "hang_after", "path": "config-vars", …}, see `gate.Fault`
 GET   /_lab/faults                      those that have not struck
 DELETE /_lab/faults                     disarms them
@@ -77,6 +78,7 @@ class Key(Body):
 def routes(platform: Platform) -> APIRouter:
     router = APIRouter(prefix="/_lab")
     _apps(router, platform)
+    _databases(router, platform)
     _everywhere(router, platform)
     return router
 
@@ -148,6 +150,21 @@ def _apps(router: APIRouter, platform: Platform) -> None:
     def buildpacks(app: str, body: Buildpacks) -> list[dict[str, Any]]:
         with estate.lock:
             return shapes.buildpacks(estate.update_app(estate.app(app).name, buildpacks=body.buildpacks))
+
+
+def _databases(router: APIRouter, platform: Platform) -> None:
+    estate = platform.estate
+
+    @router.post("/databases/{database}/failover")
+    def fail_over(database: str) -> dict[str, Any]:
+        with estate.lock:
+            addon = estate.addon(database)
+        if platform.fail_over is None or addon.following is not None:
+            raise refusals.invalid(f"{addon.name} has no standby.")
+        # Not under the lock: it takes seconds, and everybody else goes on meanwhile.
+        platform.attaching.replace_server(addon, platform.fail_over(addon.server))
+        with estate.lock:
+            return shapes.addon(estate, estate.addons[addon.name])
 
 
 def _everywhere(router: APIRouter, platform: Platform) -> None:

@@ -5,6 +5,7 @@ estate; it decides and changes first, lets go, and then asks the dynos to follow
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgcutover.lab.heroku.attaching import Attaching
@@ -15,6 +16,7 @@ from pgcutover.lab.heroku.pace import Pace
 from pgcutover.lab.heroku.records import Knobs
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.state import Estate
+from pgcutover.lab.layout import HerokuServer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,5 +33,7 @@ class Platform:
     new_app_knobs: Knobs = field(default_factory=Knobs)
     """What apps begin with that are made from now on."""
     closing: threading.Event = field(default_factory=threading.Event)
+    fail_over: Callable[[HerokuServer], HerokuServer] | None = None
+    """Puts another server into a leader's place; None where nobody can."""
     base_url: str = ""
     """Known once the server is bound."""

@@ -10,6 +10,8 @@ from pgcutover.lab.layout import HerokuServer
 
 POOLING = "connection-pooling:default"
 CREDENTIAL = "credential:"
+DEFAULT = "default"
+"""The credential that every database has: its owner."""
 
 
 def now() -> datetime:

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,14 +68,16 @@ class HerokuLab:
         seed: int,
         api_key: str,
         staging: HerokuPair | None = None,
+        fail_over: Callable[[HerokuServer], HerokuServer] | None = None,
     ) -> None:
         """`ca_bundle`: the certificates that the app's slug holds, at `SLUG_CA_BUNDLE`. `speed` 1 is real time.
 
-        With databases for `staging` it is the whole world, see `acme`.
+        With databases for `staging` it is the whole world, see `acme`. `fail_over` puts another server into a leader's
+        place.
         """
         self.layout = layout
         self.base_url = ""
-        self._ca_bundle, self._staging = ca_bundle, staging
+        self._ca_bundle, self._staging, self._fail_over = ca_bundle, staging, fail_over
         self._production = HerokuPair(leader=leader, follower=follower)
         self._seed = seed
         self._pace = Pace(speed=speed, seed=seed)
@@ -152,6 +154,10 @@ class HerokuLab:
         self._poolers.append(pooler)
         return replace(server, pooler_port=pooler.start())
 
+    def _stand_in(self, dead: HerokuServer) -> HerokuServer:
+        assert self._fail_over is not None
+        return self._with_pooler(self._fail_over(dead))
+
     @property
     def _room(self) -> Path:
         return self.layout.heroku / "dynos"
@@ -180,6 +186,7 @@ class HerokuLab:
             releases=releases,
             attaching=Attaching(estate, releases),
             keys=self._keys,
+            fail_over=self._stand_in if self._fail_over else None,
         )
         return estate
 

@@ -34,7 +34,7 @@ class Surroundings:
     slug: Path
     """A directory whose content every dyno gets a copy of, as its working directory."""
     scripts: Callable[[str], Mapping[str, str]] = lambda _: MappingProxyType({})
-    """What buildpacks add to an app's slug: path to content, by the app's name."""
+    """What buildpacks add to an app's slug: path to content, by the app's name. assumption L17"""
     room: Path
     """Where those copies are made."""
     run: Path

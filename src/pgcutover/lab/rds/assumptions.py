@@ -23,6 +23,8 @@ ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
         "linear in the logarithm",
         "A13": "log() in a formula is the logarithm to the base 2, and 0 for what is below 1",
         "A14": "where no public log shows the text of an error, its code is RDS's and its text is ours",
+        "A15": "LatestRestorableTime is absent until the first automated backup is complete, and then never more than "
+        "five minutes behind",
         "A20": "Amazon Linux 2023's image has its root on /dev/xvda, and the SSM agent, curl, cloud-init and the AWS "
         "command line on it",
         "A21": "the package postgresqlNN of Amazon Linux 2023 (15 to 18) holds pg_dump, pg_restore, psql and "
@@ -35,6 +37,7 @@ ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
         "A25": "the endpoint of a public RDS instance resolves to its private address in its own network, so that the "
         "host is let in by the same rule as everybody",
         "A26": "outside EC2 nothing answers at 169.254.169.254, and a connection to it fails or is silent",
-        "A27": "what pgcutover needs from PyPI has wheels for Python 3.12 on aarch64 and x86_64",
+        "A27": "pgcutover of this version is on PyPI, and what it needs has wheels for Python 3.12 on aarch64 and "
+        "x86_64",
     }
 )
