@@ -47,6 +47,7 @@ SECURITY_GROUP = "arn:aws:ec2:{region}:{account}:security-group/{group_id}"
 VPC = "arn:aws:ec2:{region}:{account}:vpc/{vpc}"
 REPLICA = "arn:aws:rds:{region}:{account}:db:{replica}"
 REPLICA_PARAMETERS = "arn:aws:rds:{region}:{account}:pg:{replica_group}"
+ALARMS = "arn:aws:cloudwatch:{region}:{account}:alarm:{instance}*"
 MACHINE = "arn:aws:ec2:{region}:{account}:instance/*"
 DISK = "arn:aws:ec2:{region}:{account}:volume/*"
 AROUND_MACHINE = (
@@ -155,6 +156,11 @@ RIGHTS: tuple[Right, ...] = (
     *_called("rds", "DeleteDBInstance", (DESTROY,), REPLICA, when=(OURS,)),
     *_called("rds", "ModifyDBInstance", (DESTROY,), REPLICA),
     *_called("rds", "DeleteDBParameterGroup", (DESTROY,), REPLICA_PARAMETERS),
+    # The alarms
+    *_called("cloudwatch", "DescribeAlarms", (MIGRATE, DESTROY), EVERYTHING),
+    *_called("cloudwatch", "ListTagsForResource", (MIGRATE, DESTROY), ALARMS),
+    *_called("cloudwatch", "PutMetricAlarm", (MIGRATE,), ALARMS),
+    *_called("cloudwatch", "DeleteAlarms", (DESTROY,), ALARMS),
     # The migration host
     *_called("ec2", "DescribeInstances DescribeInstanceTypeOfferings", (HOST,), EVERYTHING),
     *_called("ec2", "RunInstances", (HOST,), MACHINE, DISK, when=(MARKED_OURS,)),
@@ -256,6 +262,7 @@ ASKED_BY_AWS: tuple[Right, ...] = (
         when=(MARKED_OURS, ("ec2:CreateAction", "RunInstances")),
         why="machine and disk are tagged when they are made",
     ),
+    *_called("cloudwatch", "TagResource", (MIGRATE,), ALARMS, why="alarms are tagged when they are set"),
     *_called("iam", "PassRole", (HOST,), HOST_ROLE, when=(FOR_EC2,), why="the machine gets the role"),
     *_called("iam", "TagRole", (HOST,), HOST_ROLE, why="the role is tagged when it is made"),
     *_called("iam", "TagInstanceProfile", (HOST,), HOST_PROFILE, why="so is the instance profile"),
