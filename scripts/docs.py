@@ -75,6 +75,7 @@ def _rights_on_aws() -> str:
     for right in (*aws_rights.RIGHTS, *aws_rights.ASKED_BY_AWS):
         needing, grounds = rows.setdefault(right.action, (set(), []))
         needing.update(right.commands)
+        needing.update(c for c, parts in aws_rights.COMPOSED.items() if not needing.isdisjoint(parts))
         why = f"{right.why} (" if right.why else ""
         names = [each for pattern in right.on for each in _PLACEHOLDERS.named(pattern)]
         on = ", ".join(f"`{name.split(':', 5)[-1]}`" for name in names) or "the master's secret"
@@ -111,7 +112,7 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "the figures": _figures,
     "the assumptions on Heroku": lambda: _assumptions(HEROKU),
     "the rights on AWS": _rights_on_aws,
-    "the policy of a move": lambda: _policy(set(aws_rights.COMMANDS) - {aws_rights.DESTROY}),
+    "the policy of a move": lambda: _policy(aws_rights.ON_TARGET),
     "the policy of destroy": lambda: _policy({aws_rights.DESTROY}),
     "the scopes": _scopes,
     "the assumptions on AWS": lambda: _assumptions(AWS),

@@ -6,7 +6,7 @@ from typing import Any
 
 from pgcutover.config import Config
 from pgcutover.errors import UsageError
-from pgcutover.planning.aws_rights import COMMANDS, Place, needed_by, policy
+from pgcutover.planning.aws_rights import APART, COMMANDS, Place, needed_by, policy
 from pgcutover.planning.heroku_rights import NONE, SCOPES
 
 
@@ -38,7 +38,7 @@ class RightsNeeded:
 
 
 def rights_needed(config: Config, commands: Sequence[str]) -> RightsNeeded:
-    """For these commands, or for all.
+    """For these commands; for all that belong to a move when none is named.
 
     Raises:
         UsageError: there is no such command, or it needs no rights.
@@ -46,7 +46,7 @@ def rights_needed(config: Config, commands: Sequence[str]) -> RightsNeeded:
     unknown = [command for command in commands if command not in SCOPES]
     if unknown:
         raise UsageError(f"{unknown[0]} is no command that needs rights", hint=f"Known: {', '.join(SCOPES)}.")
-    wanted = tuple(command for command in SCOPES if command in commands or not commands)
+    wanted = tuple(command for command in SCOPES if command in commands or not (commands or command in APART))
     place = place_of(config)
     return RightsNeeded(
         environment=config.environment,

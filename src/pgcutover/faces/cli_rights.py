@@ -11,7 +11,9 @@ from pgcutover.errors import UsageError
 from pgcutover.faces import render
 from pgcutover.faces.output import emit
 
-Commands = Annotated[list[str] | None, typer.Argument(help="Commands to be run; default: all.", metavar="[COMMAND]...")]
+Commands = Annotated[
+    list[str] | None, typer.Argument(help="Commands to be run; default: all of a move.", metavar="[COMMAND]...")
+]
 Policy = Annotated[
     bool, typer.Option("--policy", help="Print the IAM policy that is enough for them, as AWS takes it.")
 ]

@@ -23,6 +23,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "drill": CHANGING,
         "retire": LOOKING,
         "destroy": LOOKING,
+        "host": NONE,
+        "probe": CHANGING,
     }
 )
 """By command; those that are not here never ask Heroku."""

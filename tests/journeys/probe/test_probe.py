@@ -21,8 +21,9 @@ NAME = re.compile(r"pgcutover-probe-[0-9a-f]{8}")
 
 @pytest.fixture(scope="module")
 def probe_lab(session_directory: Path) -> Iterator[Lab]:
+    """With the rights on AWS that pgcutover rights asks for a probe, and no more."""
     lab = Lab.up(session_directory / "probe", speed=SPEED)
-    yield lab
+    yield lab.limited("probe")
     lab.down()
 
 

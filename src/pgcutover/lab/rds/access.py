@@ -1,8 +1,8 @@
 """What the access keys of the lab's AWS may do, and what each has done.
 
 A key is given a policy at the lab's door, and from then on may do what that allows and nothing else. Policies are read
-as IAM reads them, as far as pgcutover's own go: Allow, patterns, StringEquals; anything else in one is an error. The
-simulator answers for whoever asks: the lab knows keys and no users.
+as IAM reads them, as far as pgcutover's own go: Allow, patterns, StringEquals and StringLike; anything else in one is
+an error. The simulator answers for whoever asks: the lab knows keys and no users.
 """
 
 import uuid
@@ -28,14 +28,17 @@ class Statement(BaseModel):
     effect: Literal["Allow"] = Field(alias="Effect")
     actions: tuple[str, ...] = Field(alias="Action")
     resources: tuple[str, ...] = Field(alias="Resource")
-    condition: Mapping[Literal["StringEquals"], Mapping[str, str]] = Field(default_factory=dict, alias="Condition")
+    condition: Mapping[Literal["StringEquals", "StringLike"], Mapping[str, str]] = Field(
+        default_factory=dict, alias="Condition"
+    )
 
     def allows(self, check: Check) -> bool:
-        equal = self.condition.get("StringEquals", {})
+        equal, like = self.condition.get("StringEquals", {}), self.condition.get("StringLike", {})
         return (
             any(_like(check.action, action) for action in self.actions)
             and (not check.resource or any(_like(check.resource, resource) for resource in self.resources))
             and all(check.context.get(key) == value for key, value in equal.items())
+            and all(_like(check.context.get(key, ""), value) for key, value in like.items())
         )
 
 

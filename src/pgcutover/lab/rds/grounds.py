@@ -30,6 +30,7 @@ MADE = {
     "CreateDBSnapshot": "snapshot",
 }
 TAG_KEY = re.compile(r"Tags?\.(?:\w+\.)*?\d+\.Key$")
+ALARM_NAME = re.compile(r"AlarmNames?(\.|$)")
 NEW_GROUP = "security-group/*"
 
 
@@ -51,6 +52,8 @@ def checks(call: Call) -> tuple[Check, ...]:
             return tuple(_ec2(call))
         case "secretsmanager":
             return tuple(_secrets(call))
+        case "cloudwatch":
+            return tuple(_alarms(call))
     return (Check(action=call.permission, resource=""),)
 
 
@@ -96,6 +99,16 @@ def _secrets(call: Call) -> Iterator[Check]:
     yield Check(action=call.permission, resource=name if name.startswith("arn:") else resource)
     if _new_tags(call) and call.action == "CreateSecret":
         yield Check(action="secretsmanager:TagResource", resource=resource)
+
+
+def _alarms(call: Call) -> Iterator[Check]:
+    own = f"arn:aws:cloudwatch:{call.region}:{ACCOUNT}:alarm:"
+    named = [own + value for name, value in call.request.items() if ALARM_NAME.match(name)]
+    named += [call.request["ResourceARN"]] if "ResourceARN" in call.request else []
+    for resource in ["*"] if call.reads and call.action != "ListTagsForResource" else named:
+        yield Check(action=call.permission, resource=resource)
+        if _new_tags(call):
+            yield Check(action="cloudwatch:TagResource", resource=resource)
 
 
 def _rds_tags(call: Call, resource: str) -> dict[str, str]:
