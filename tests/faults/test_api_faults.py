@@ -211,7 +211,7 @@ def strike(lab: Lab, results: list[Result], name: str, told: tuple[Told, ...]) -
     results.append(Result(fault=name, seed=0, moment="", struck=True, outcome=outcome, attempts=told))
     assert Outcome.SURVIVED == outcome, f"{[t.code for t in told]} {found}\n{said}"
     assert "rds" == found["apps"][APP]["database"]
-    assert [APP] == [each["name"] for each in lab.rds("instances")]
+    assert [APP, f"{APP}-replica"] == sorted(each["name"] for each in lab.rds("instances"))
     with lab.running("verify") as run:
         assert run.process.wait(300) in (0, 1), run.output
     lab.nothing_lost()
