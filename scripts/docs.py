@@ -7,7 +7,7 @@ everything else on a page is a person's.
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from shapes import shapes
@@ -15,6 +15,8 @@ from shapes import shapes
 from pgcutover import errors
 from pgcutover.lab.heroku.rules import ASSUMPTIONS as HEROKU
 from pgcutover.lab.rds.assumptions import ASSUMPTIONS as AWS
+from pgcutover.planning import aws_rights
+from pgcutover.planning.heroku_rights import NONE, SCOPES
 from pgcutover.running.state import StepState, diagram
 from pgcutover.steps.history import Outcome
 
@@ -66,6 +68,42 @@ def _figures() -> str:
     return "\n".join(lines)
 
 
+def _rights_on_aws() -> str:
+    """One row for each action: which commands need it, and on what."""
+    commands = [command for command in SCOPES if command in aws_rights.COMMANDS]
+    rows: dict[str, tuple[set[str], list[str]]] = {}
+    for right in (*aws_rights.RIGHTS, *aws_rights.ASKED_BY_AWS):
+        needing, grounds = rows.setdefault(right.action, (set(), []))
+        needing.update(right.commands)
+        needing.update(c for c, parts in aws_rights.COMPOSED.items() if not needing.isdisjoint(parts))
+        why = f"{right.why} (" if right.why else ""
+        names = [each for pattern in right.on for each in _PLACEHOLDERS.named(pattern)]
+        on = ", ".join(f"`{name.split(':', 5)[-1]}`" for name in names) or "the master's secret"
+        tags = " tagged as ours" if right.when and right.when[0][1] == "{owner}" else ""
+        grounds.append(f"{why}{on}{tags}{')' if why else ''}")
+    lines = [f"| action | {' | '.join(f'`{c}`' for c in commands)} | on |", f"|---|{'---|' * len(commands)}---|"]
+    for action, (needing, grounds) in sorted(rows.items()):
+        marks = " | ".join("×" if command in needing else "" for command in commands)
+        lines.append(f"| `{action}` | {marks} | {'; '.join(dict.fromkeys(grounds))} |")
+    return "\n".join(lines)
+
+
+def _policy(commands: Collection[str]) -> str:
+    made = json.dumps(aws_rights.policy(commands, _PLACEHOLDERS), indent=2)
+    return f"```json\n{made}\n```"
+
+
+def _scopes() -> str:
+    rows = "\n".join(
+        f"| `{command}` | {scope if scope == NONE else f'`{scope}`'} | "
+        f"{'its policy' if command in aws_rights.COMMANDS else 'none'} |"
+        for command, scope in SCOPES.items()
+    )
+    return f"| command | Heroku | AWS |\n|---|---|---|\n{rows}"
+
+
+_PLACEHOLDERS = aws_rights.Place.in_policy(region="REGION", app="APP", environment="production", account="ACCOUNT")
+
 MAKERS: Mapping[str, Callable[[], str]] = {
     "the states": _states,
     "the outcomes": _outcomes,
@@ -73,6 +111,10 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "the shapes": shapes,
     "the figures": _figures,
     "the assumptions on Heroku": lambda: _assumptions(HEROKU),
+    "the rights on AWS": _rights_on_aws,
+    "the policy of a move": lambda: _policy(aws_rights.ON_TARGET),
+    "the policy of destroy": lambda: _policy({aws_rights.DESTROY}),
+    "the scopes": _scopes,
     "the assumptions on AWS": lambda: _assumptions(AWS),
 }
 

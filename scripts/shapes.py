@@ -14,9 +14,12 @@ from pydantic import BaseModel
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.cutover import Code, Retired
+from pgcutover.app.drill import Drilled
 from pgcutover.app.first import WrittenConfig
+from pgcutover.app.needed import RightsNeeded
 from pgcutover.app.plain_copy import CopyDone
 from pgcutover.app.planner import Planned, Stock
+from pgcutover.app.probe import Cleaned, ProbeDone, Proposal
 from pgcutover.app.tune import TuneDone
 from pgcutover.facts.host import HostGone, HostPlanned, HostState
 from pgcutover.steps.destroy import Destroyed
@@ -31,8 +34,13 @@ PRINTED: Mapping[str, type] = {
     "verify": Comparison,
     "copy": CopyDone,
     "tune": TuneDone,
+    "drill": Drilled,
+    "probe": ProbeDone,
+    "probe --dry-run": Proposal,
+    "probe --clean": Cleaned,
     "retire": Retired,
     "destroy": Destroyed,
+    "rights": RightsNeeded,
     "host up, host status": HostState,
     "host up --dry-run": HostPlanned,
     "host down": HostGone,

@@ -16,7 +16,10 @@ import pytest
 
 from pgcutover.config import TargetChoices
 from pgcutover.edges.aws import Aws
+from pgcutover.edges.postgres import Server
+from pgcutover.edges.replica import Replica
 from pgcutover.edges.target import TargetAccess, TargetAdmin
+from pgcutover.edges.vacuuming import Vacuuming
 from pgcutover.facts.names import Dsn
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.rds import ADMIN_KEY, SECRET_KEY, RdsLab
@@ -92,8 +95,14 @@ class RdsWorld:
     aws: Aws
     access: TargetAccess
     admin: TargetAdmin
+    replica: Replica
+    replica_access: TargetAccess
     notes: Notes = field(default_factory=Notes)
     clock: Hurry = field(default_factory=Hurry)
+
+    @property
+    def vacuuming(self) -> Vacuuming:
+        return Vacuuming(Server(dsn=self.access.app(), side="target"))
 
     def connect(self, dsn: Dsn, **options: str) -> psycopg.Connection:
         """A session of its own. Close it."""
@@ -134,12 +143,23 @@ def planned(aws: Aws, *, app: str = "acme-api", number: int = 1, **choices: Any)
 
 def world_for(account: Account, target: TargetPlan) -> RdsWorld:
     """A world that looks at this target."""
-    access = TargetAccess(
-        endpoint=lambda: account.aws.instances.endpoint(target.instance),
+    access = _access(account, target, target.instance)
+    replica = _access(account, target, target.replica.identifier if target.replica else "none")
+    return RdsWorld(
+        aws=account.aws,
+        access=access,
+        admin=TargetAdmin(access),
+        replica=Replica(access, replica),
+        replica_access=replica,
+    )
+
+
+def _access(account: Account, target: TargetPlan, instance: str) -> TargetAccess:
+    return TargetAccess(
+        endpoint=lambda: account.aws.instances.endpoint(instance),
         logins=lambda: account.aws.logins(target.secret_name, target.master_secret),
         ca_bundle=lambda: account.bundle,
         master_user=target.master_user,
         app_role=target.app_role,
         database=target.database,
     )
-    return RdsWorld(aws=account.aws, access=access, admin=TargetAdmin(access))

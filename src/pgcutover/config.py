@@ -27,6 +27,10 @@ APP_NAME = r"^[a-z][a-z0-9-]{0,28}[a-z0-9]$"
 ENVIRONMENT_NAME = r"^[a-z][a-z0-9-]{0,30}$"
 
 
+SNS_TOPIC = r"^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?)?$"
+"""https://docs.aws.amazon.com/sns/latest/dg/sns-create-topic.html"""
+
+
 class _Ours(BaseModel):
     """A part of our own file: unknown keys are refused."""
 
@@ -54,11 +58,15 @@ class TargetChoices(_Ours):
     """When the read replica is made that takes the followers' place; auto lets the plan choose, and say why."""
     replica_size: str = "same"
     """Class of the replica: same as the primary's, or one such as db.m7g.large."""
+    alarms: bool = True
+    """Whether the new instance, and its replica, get CloudWatch alarms."""
+    alarm_topic: Annotated[str, Field(pattern=SNS_TOPIC)] = ""
+    """ARN of the SNS topic that alarms are told to; empty: they are only seen in the console."""
     retention_days: int = Field(default=7, ge=1, le=35)
     ca_bundle: str = ""
     """PEM file with the CA of the RDS certificates; fetched from AWS when empty."""
-    app_sslmode: Literal["require", "none"] = "require"
-    """What the application's URL says about TLS; none for apps behind the PgBouncer buildpack."""
+    app_sslmode: Literal["auto", "require", "none"] = "auto"
+    """What the applications' URLs say about TLS; auto: require, but nothing for apps behind the PgBouncer buildpack."""
     allowed_cidrs: tuple[str, ...] = ()
     """Who may reach port 5432; empty means 0.0.0.0/0 for public-tls, for Heroku's dynos have no fixed addresses."""
     subnet_ids: tuple[str, ...] = ()
@@ -154,6 +162,23 @@ class Surroundings:
     """Another address of EC2's metadata service than its own, as boto3 understands it."""
     metadata_disabled: bool = False
 
+    def token(self) -> Secret:
+        """Heroku's token.
+
+        Raises:
+            ConfigError: none is set.
+        """
+        if not self.heroku_token:
+            raise ConfigError(
+                "HEROKU_API_KEY is not set",
+                hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
+                "heroku authorizations:create --scope=global.",
+            )
+        if not _PRINTABLE.fullmatch(self.heroku_token.reveal()):
+            # It would be refused as a header, by a message that quotes it.
+            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
+        return self.heroku_token
+
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Surroundings":
         return cls(
@@ -175,31 +200,23 @@ class Config:
     choices: EnvironmentChoices
     tools: Tools
     surroundings: Surroundings
+    others: tuple[str, ...] = ()
+    """The file's other environments."""
 
     @property
     def state(self) -> Path:
         """Where this environment's plans, journal and saved values live."""
-        return self.file.parent / STATE_DIRECTORY / self.environment
+        return self.state_of(self.environment)
+
+    def state_of(self, environment: str) -> Path:
+        return self.file.parent / STATE_DIRECTORY / environment
 
     def app_choices(self, app: str) -> AppChoices:
         return self.choices.app.get(app, AppChoices())
 
     def token(self) -> Secret:
-        """Heroku's token.
-
-        Raises:
-            ConfigError: none is set.
-        """
-        if not self.surroundings.heroku_token:
-            raise ConfigError(
-                "HEROKU_API_KEY is not set",
-                hint="Run: export HEROKU_API_KEY=$(heroku auth:token), or make a long-lived one with "
-                "heroku authorizations:create --scope=global.",
-            )
-        if not _PRINTABLE.fullmatch(self.surroundings.heroku_token.reveal()):
-            # It would be refused as a header, by a message that quotes it.
-            raise ConfigError("HEROKU_API_KEY holds characters that no token has", hint="Copy the token again.")
-        return self.surroundings.heroku_token
+        """Heroku's token; raises as `Surroundings.token`."""
+        return self.surroundings.token()
 
 
 def read_config(path: Path, environment: str | None, surroundings: Surroundings) -> Config:
@@ -224,7 +241,14 @@ def read_config(path: Path, environment: str | None, surroundings: Surroundings)
             f"{path}: the billing app {choices.billing_app} is not in apps of environment {name}",
             hint=f"Add {choices.billing_app!r} to apps.",
         )
-    return Config(file=path, environment=name, choices=choices, tools=file.tools, surroundings=surroundings)
+    return Config(
+        file=path,
+        environment=name,
+        choices=choices,
+        tools=file.tools,
+        surroundings=surroundings,
+        others=tuple(sorted(set(file.environments) - {name})),
+    )
 
 
 def _only(file: ConfigFile, path: Path) -> str:

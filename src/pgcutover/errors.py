@@ -23,6 +23,7 @@
     ├── SmokeError              89  the application does not work on the new database
     ├── NotUndoneError          90  going back did not leave the world as it was
     ├── NotDoneError            91  a step was done, but its effect is not found
+    ├── ProbeError              95  a probe found an assumption to be wrong, or could not look at one
     └── InterruptedRun         130  a person pressed Ctrl-C
 
 1, 2 and 3 are only ever verdicts of a comparison (warnings, different, could not verify).
@@ -132,6 +133,10 @@ class NotUndoneError(PgcutoverError):
 
 class NotDoneError(PgcutoverError):
     exit_code = 91
+
+
+class ProbeError(PgcutoverError):
+    exit_code = 95
 
 
 class InterruptedRun(PgcutoverError):  # noqa: N818  (a participle: the run was interrupted, nothing erred)

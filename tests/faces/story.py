@@ -116,8 +116,10 @@ def target() -> TargetPlan:
 VARIABLES = (
     VariableMove(variable="DATABASE_URL", attachment="DATABASE", addon=ADDON),
     VariableMove(variable="POOL_URL", attachment="POOL", namespace="connection-pooling:default", addon=ADDON),
-    VariableMove(variable="READER_URL", attachment="READER", namespace="credential:reporting", addon=ADDON),
-    VariableMove(variable="REPORTING_URL"),
+    VariableMove(
+        variable="READER_URL", attachment="READER", namespace="credential:reporting", addon=ADDON, user="reporting"
+    ),
+    VariableMove(variable="REPORTING_URL", addon=ADDON),
 )
 
 
@@ -156,7 +158,6 @@ def decisions(*, production: bool = True, app: AppMoves | None = None) -> Decisi
             certificate="c" * 64,
         ),
         target=target(),
-        app_sslmode="require",
         clients=ClientPlan(
             dump_path="/usr/lib/postgresql/16/bin/pg_dump",
             dump_version="16.14",

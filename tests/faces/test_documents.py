@@ -10,15 +10,22 @@ import story
 
 from pgcutover.errors import ConfigError
 from pgcutover.faces.documents import break_glass, plan_markdown
-from pgcutover.planning.moves import VariableMove
+from pgcutover.planning.moves import AppMoves, KeptAttachment, Pooling, VariableMove
+from pgcutover.planning.plan import AppPlan, Plan
+from pgcutover.planning.target import ReplicaPlan
 
 SQL = ("BEGIN READ WRITE;", 'GRANT INSERT ON TABLE public."odd $name" TO u1;', "COMMIT;")
 FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0, "release": 0}}
+FOLLOWED, READ = "postgres://u:p@follower.example:5432/d", "postgres://reporting:p@old.example:5432/d"
 OLD, NEW = "postgres://u:p@old.example:5432/d", "postgres://u:p@new.example:5432/acme_api?sslmode=require"
 HEROKU = """#!/bin/sh
 printf '%s\\n' "$*" >> "$LOG"
 case "$1 $2" in
   "config:get HEROKU_POSTGRESQL_LEGACY_URL") echo "$LEGACY" ;;
+  "config:get HEROKU_POSTGRESQL_LEGACY_2_URL") echo "$FOLLOWED" ;;
+  "config:get PGBOUNCER_URLS") echo FOLLOWER_URL ;;
+  "config:unset PGBOUNCER_URLS") ;;
+  "pg:credentials:url"*) printf 'Connection information for credential.\n\n   %s\n' "$READ" ;;
   "config:get"*) echo "$CURRENT" ;;
   "config:unset"*) test "$CURRENT" = "$SWITCHED" || exit 1 ;;
   "pg:psql"*) cat >> "$LOG" ;;
@@ -44,7 +51,7 @@ def typed(commands: str, tmp_path: Path, *, current: str = NEW, legacy: str = OL
     log = tmp_path / "log"
     log.write_text("")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log)}
-    environment |= {"CURRENT": current, "LEGACY": legacy, "SWITCHED": NEW}
+    environment |= {"FOLLOWED": FOLLOWED, "READ": READ, "CURRENT": current, "LEGACY": legacy, "SWITCHED": NEW}
     done = subprocess.run(
         ["bash", "-eu", "-c", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -85,6 +92,69 @@ def test_what_was_not_switched_is_left_alone(tmp_path: Path) -> None:
     """Before the switch nothing is attached and no copy is set: it may have options that the old URL has not."""
     asked = typed(blocks(document())[2], tmp_path, current=f"{OLD}?sslmode=require")
     assert ["config:unset"] * 3 == [line.split()[0] for line in asked if re.match("config:[us]|addons|pg:", line)]
+
+
+def several_apps() -> Plan:
+    """The billing app, and one that reads the follower through PgBouncer and holds copies of two kinds of URL."""
+    plan = story.plan()
+    follower = "postgresql-round-54321"
+    reports = AppMoves(
+        app="acme-reports",
+        variables=(
+            VariableMove(variable="COPY_URL", role="replica", addon=follower),
+            VariableMove(variable="FOLLOWER_URL", role="replica", attachment="FOLLOWER", addon=follower),
+            VariableMove(variable="READER_COPY", user="reporting", addon=story.ADDON),
+        ),
+        process_types=("web",),
+        web_types=("web",),
+        has_release_phase=False,
+        private_space=False,
+        sslmode="none",
+        pooling=Pooling(starter="bin/start-pgbouncer", variables=("FOLLOWER_URL",), was_set=False),
+    )
+    added = AppPlan(moves=reports, smoke="", connect="psql", formation=(("web", 1),))
+    kept = KeptAttachment(app=story.APP, addon=follower, name="HEROKU_POSTGRESQL_LEGACY_2")
+    decided = plan.decisions.model_copy(
+        update={"apps": (*plan.decisions.apps, added), "kept": (*plan.decisions.kept, kept)}
+    )
+    return plan.model_copy(update={"decisions": decided})
+
+
+def test_every_app_gets_back_what_it_had(tmp_path: Path) -> None:
+    """A copy of the follower's URL gets the follower's, a credential's its own; PGBOUNCER_URLS goes where none was."""
+    commands = blocks(document(plan=several_apps()))[2]
+    others = ("acme-reports", "LEGACY_2", "--name")
+    asked = [line for line in typed(commands, tmp_path) if any(word in line for word in others)]
+    assert [
+        "pg:credentials:url HEROKU_POSTGRESQL_LEGACY_URL --name reporting -a acme-api",
+        "config:get READER_COPY -a acme-reports",
+        f"config:set READER_COPY={READ} -a acme-reports",
+        "config:get HEROKU_POSTGRESQL_LEGACY_2_URL -a acme-api",
+        "config:get COPY_URL -a acme-reports",
+        f"config:set COPY_URL={FOLLOWED} -a acme-reports",
+        "config:get PGBOUNCER_URLS -a acme-reports",
+        "config:unset PGBOUNCER_URLS -a acme-reports",
+        "config:unset FOLLOWER_URL -a acme-reports",
+        "addons:attach postgresql-round-54321 --as FOLLOWER -a acme-reports --confirm acme-reports",
+        "releases -n 1 --json -a acme-reports",
+        "releases -n 3 -a acme-reports",
+    ] == asked
+    assert "COPY_URL of acme-reports, READER_COPY of acme-reports: each held a copy" in document(plan=several_apps())
+
+
+def test_every_app_is_closed_started_and_opened(tmp_path: Path) -> None:
+    """All of them, whichever server they read."""
+    formation = {**FORMATION, "acme-reports": {"web": 3}}
+    maintenance = {story.APP: False, "acme-reports": False}
+    text = blocks(document(plan=several_apps(), formation=formation, maintenance=maintenance))
+    asked = [line for n in (0, 3, 4) for line in typed(text[n], tmp_path) if "acme-reports" in line]
+    assert [
+        "maintenance:on -a acme-reports",
+        "ps:scale web=0 -a acme-reports",
+        "ps -a acme-reports",
+        "ps:scale web=3 -a acme-reports",
+        "maintenance:off -a acme-reports",
+    ] == asked
 
 
 def test_without_an_answer_from_heroku_no_copy_is_emptied(tmp_path: Path) -> None:
@@ -179,3 +249,19 @@ def test_a_plan_in_markdown_has_every_step_and_the_line() -> None:
         assert f"undo by hand: {step.by_hand}" in text
     assert plan.digest in text
     assert text.index("**smoke**") < text.index("POINT OF NO RETURN") < text.index("**lift**")
+
+
+def test_the_plan_says_which_replica_comes_and_when() -> None:
+    """With its name, its class, and whether the load streams to it."""
+    plan = story.plan()
+    replica = ReplicaPlan(
+        identifier="acme-api-replica",
+        instance_class="db.m7g.large",
+        parameter_group="acme-api-replica-postgres18",
+        parameters=(),
+        made="after-lift",
+    )
+    target = plan.decisions.target.model_copy(update={"replica": replica})
+    with_one = plan.model_copy(update={"decisions": plan.decisions.model_copy(update={"target": target})})
+    assert "acme-api-replica (db.m7g.large), made after the lift" in plan_markdown(with_one, {})
+    assert "replica" not in plan_markdown(plan, {})

@@ -234,6 +234,7 @@ def stock() -> Stock:
         attachments=(attachment,),
         config={"DATABASE_URL": url, "REPORTING_URL": url},
         formation=(ProcessType(type="web", quantity=2, size="standard-1x", command="bin/web"),),
+        buildpacks=("heroku/python",),
     )
     addon = Addon(
         id="3",

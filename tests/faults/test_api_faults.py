@@ -3,6 +3,7 @@
 One move has as many faults as fit; `--full` gives each kind a move of its own.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,14 +11,17 @@ from typing import Any
 
 import pytest
 from driver import Outcome, Result, Told
-from lab_driver import APP, Lab, Watched
+from lab_driver import APP, POLL_S, Lab, Watched
 
 from pgcutover import errors
 
 STOP = ("migrate", "--yes", "--on-failure", "stop")
-AGAIN = 5
+AGAIN, AGAIN_AT_EVERY_STEP = 5, 20
 CLEAR = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)} - {errors.PgcutoverError.exit_code}
 CONFIG, FORMATION, ATTACH, APPS, DYNOS = "config-vars$", "/formation$", "addon-attachments", f"/apps/{APP}$", "/dynos$"
+
+ANY = "^/(apps|addon|account|client|postgres)"
+BEGUN = re.compile(r"(?m)^\S+ ([\w-]+)(?: \(try \d+\))?: ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ def unhang(lab: Lab) -> None:
     lab.knob(releases_hang=False)
 
 
-def fault(kind: str, path: str, method: str, **more: Any) -> dict[str, Any]:
+def fault(kind: str, path: str, method: str | None, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "path": path, "method": method, **more}
 
 
@@ -197,15 +201,14 @@ def _ended(run: Watched) -> Told:
     return Told(code=run.process.wait(600), said=run.output + run.errors)
 
 
-def strike(lab: Lab, results: list[Result], trouble: Trouble) -> None:
-    told = moved_through(lab, trouble)
+def strike(lab: Lab, results: list[Result], name: str, told: tuple[Told, ...]) -> None:
     said = "\n---\n".join(t.said[-3000:] for t in told)
     unclear = [t.code for t in told if t.code and (t.code not in CLEAR or "Traceback" in t.said)]
     lab.heroku("DELETE", "/_lab/faults")
     found = lab.check()
     kept = (0, 0) == (found["lost"], found["doubled"])
     outcome = Outcome.LOST if not kept else Outcome.UNCLEAR if unclear or told[-1].code else Outcome.SURVIVED
-    results.append(Result(fault=trouble.name, seed=0, moment="", struck=True, outcome=outcome, attempts=told))
+    results.append(Result(fault=name, seed=0, moment="", struck=True, outcome=outcome, attempts=told))
     assert Outcome.SURVIVED == outcome, f"{[t.code for t in told]} {found}\n{said}"
     assert "rds" == found["apps"][APP]["database"]
     assert [APP] == [each["name"] for each in lab.rds("instances")]
@@ -216,11 +219,55 @@ def strike(lab: Lab, results: list[Result], trouble: Trouble) -> None:
 
 def test_a_move_through_everything_at_once(lab: Lab, results: list[Result]) -> None:
     """Answers late, lost, broken or refused, a rotated password, a dyno that stays: the move comes to its end."""
-    strike(lab, results, TOGETHER)
+    strike(lab, results, TOGETHER.name, moved_through(lab, TOGETHER))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", [trouble.name for trouble in TROUBLES])
 def test_a_move_through_each_trouble(lab: Lab, results: list[Result], name: str) -> None:
     """The same, one kind of trouble at a time."""
-    strike(lab, results, next(t for t in TROUBLES if t.name == name))
+    strike(lab, results, name, moved_through(lab, next(t for t in TROUBLES if t.name == name)))
+
+
+def heroku_says(kind: str, **more: Any) -> Callable[[Lab], None]:
+    return lambda lab: lab.heroku("POST", "/_lab/faults", fault(kind, **{"path": ANY, "method": None, **more}))
+
+
+def aws_says(**knobs: Any) -> Callable[[Lab], None]:
+    return lambda lab: lab.rds("knobs", knobs)
+
+
+AT_EVERY_STEP: dict[str, Callable[[Lab], None]] = {
+    "Heroku: 429": heroku_says("status", status=429, id="rate_limit", retry_after_s=1, times=2),
+    "Heroku: 500": heroku_says("status", status=500, times=2),
+    "Heroku: HTML": heroku_says("html", status=200, times=2),
+    "Heroku: a change done, and cut": heroku_says("done_cut", method="PATCH"),
+    "Heroku: a change done, and silent": heroku_says("hang_after", method="PATCH", seconds=40),
+    "AWS: throttled": aws_says(throttle_calls=3),
+    "AWS: 500 in HTML": aws_says(html_500_calls=3),
+}
+
+
+def dogged(lab: Lab, arm: Callable[[Lab], None]) -> tuple[Told, ...]:
+    """The move; whenever another step begins, the trouble is armed anew."""
+    lab.run("plan")
+    told: list[Told] = []
+    while not told or (told[-1].code and len(told) < AGAIN_AT_EVERY_STEP):
+        with lab.running(*STOP) as run:
+            armed_at: set[str] = set()
+            while run.process.poll() is None:
+                begun = set(BEGUN.findall(run.errors))
+                if begun - armed_at:
+                    lab.heroku("DELETE", "/_lab/faults")
+                    arm(lab)
+                    armed_at |= begun
+                time.sleep(POLL_S)
+            told.append(_ended(run))
+    return tuple(told)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", AT_EVERY_STEP)
+def test_a_move_through_one_trouble_at_every_step(lab: Lab, results: list[Result], name: str) -> None:
+    """The same, and every step from prepare to aftercare meets the trouble anew."""
+    strike(lab, results, f"{name}, at every step", dogged(lab, AT_EVERY_STEP[name]))

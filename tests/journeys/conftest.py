@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab_driver import Lab
@@ -13,12 +14,12 @@ SPEED = 100.0
 
 
 @pytest.fixture(scope="session")
-def make_lab(session_directory: Path) -> Iterator[Callable[[str], Lab]]:
+def make_lab(session_directory: Path) -> Iterator[Callable[..., Lab]]:
     """Bring up a lab of one's own; it goes when the session ends."""
     with ExitStack() as stack:
 
-        def make(name: str) -> Lab:
-            lab = Lab.up(session_directory / name, speed=SPEED)
+        def make(name: str, **more: Any) -> Lab:
+            lab = Lab.up(session_directory / name, speed=SPEED, **more)
             stack.callback(lab.down)
             return lab
 

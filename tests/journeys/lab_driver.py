@@ -18,7 +18,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -117,8 +116,8 @@ class Lab:
     """Every command of every directory, as it ended."""
 
     @classmethod
-    def up(cls, directory: Path, *, speed: float) -> Self:
-        world.up(directory, size="small", speed=speed, seed=1)
+    def up(cls, directory: Path, *, speed: float, kind: world.World = "single") -> Self:
+        world.up(directory, size="small", speed=speed, seed=1, world=kind)
         estate = json.loads(estate_file(LabLayout(directory)).read_text())
         addon = estate["apps"][APP]["attachments"]["DATABASE"]["addon"]
         return cls(
@@ -183,6 +182,15 @@ class Lab:
     def with_(self, **extra: str) -> "Lab":
         """The same directory, other environment variables."""
         return replace(self, extra={**self.extra, **extra})
+
+    def limited(self, *commands: str, less: str = "") -> "Lab":
+        """The same directory, with an access key that may do what `pgcutover rights` prints for these commands."""
+        policy = json.loads(self.run("rights", *commands, "--policy").stdout)
+        for statement in policy["Statement"]:
+            statement["Action"] = [action for action in statement["Action"] if action != less]
+        key = f"AKIALAB{''.join(commands).upper() or 'EVERYTHING':0<13.13}"
+        self.rds("keys", {"key": key, "policy": policy})
+        return self.with_(AWS_ACCESS_KEY_ID=key)
 
     def edit(self, changes: Mapping[str, str]) -> None:
         """Replace pieces of pgcutover.toml; each must be there."""
@@ -277,23 +285,14 @@ class Lab:
         """The ledger's verdict."""
         return world.check(self.directory)
 
-    def lost(self) -> set[str]:
-        """Every token that the ledger calls lost now."""
-        place = urlsplit(self.variables()["DATABASE_URL"])
-        instance = next((each["name"] for each in self.rds("instances") if each["port"] == place.port), None)
-        with self.target(place.path[1:], instance) if instance else self.source() as session:
-            return lost_in(session, LabLayout(self.directory).ledger)
-
     def forgive(self) -> None:
         """What is lost now was left on RDS by going back after a lift: no later test is to be blamed for it."""
-        self.forgiven.update(self.lost())
+        self.forgiven.update(self.check()["lost_tokens"])
 
     def verdict(self) -> dict[str, Any]:
         """The ledger's verdict, without what an earlier test left on RDS."""
         found = self.check()
-        if found["lost"] and self.forgiven:
-            found["lost"] = len(self.lost() - self.forgiven)
-        return found
+        return {**found, "lost": len(set(found["lost_tokens"]) - self.forgiven)}
 
     def nothing_lost(self) -> dict[str, Any]:
         """The verdict, which must be that every acknowledged write is there, once."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from lab_driver import APP, CONFIG, Lab
 
-MOVING = {"prepare", "migrate", "rollback", "destroy", "--import"}
+MOVING = {"prepare", "migrate", "rollback", "drill", "destroy", "--import"}
 USAGE = 64
 """How a command line that is not understood ends: it moved nothing."""
 AT_REST = ("planned", "returned", "replaced")

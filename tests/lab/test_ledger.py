@@ -18,7 +18,7 @@ from pgcutover.lab.dataset import PLAN
 from pgcutover.lab.heroku import acme
 from pgcutover.lab.heroku.state import Estate, estate_file
 from pgcutover.lab.labourer import Labourer
-from pgcutover.lab.layout import HerokuServer, LabLayout
+from pgcutover.lab.layout import HerokuPair, HerokuServer, LabLayout
 from pgcutover.lab.promises import Entry, Kind, Op, Promises, Write, read
 from pgcutover.lab.relay import Relay
 
@@ -85,7 +85,7 @@ def lab(
         plan=PLAN,
     )
     estate = Estate(layout, seed=1)
-    acme.furnish(estate, server, server)
+    acme.furnish(estate, HerokuPair(leader=server, follower=server))
     estate.save()
     promises = Promises(layout.ledger, writer="test", app=APP)
     yield Lab(layout=layout, estate=estate, relay=relay, dsn=dsn, promises=promises)

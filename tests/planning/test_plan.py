@@ -89,7 +89,6 @@ DECISIONS = Decisions(
         certificate="c" * 64,
     ),
     target=TARGET,
-    app_sslmode="require",
     clients=ClientPlan(
         dump_path="/a/pg_dump", dump_version="160014", restore_path="/a/pg_restore", restore_version="160014"
     ),
@@ -117,7 +116,6 @@ def test_drift_and_another_machine_make_no_other_plan(drifted: Decisions) -> Non
 @pytest.mark.parametrize(
     ("decided", "named"),
     [
-        (DECISIONS.model_copy(update={"app_sslmode": "none"}), 'app_sslmode: "require" -> "none"'),
         (
             DECISIONS.model_copy(update={"target": TARGET.model_copy(update={"instance_class": "db.r7g.large"})}),
             'target.instance_class: "db.m7g.large" -> "db.r7g.large"',

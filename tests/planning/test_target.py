@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pgcutover.errors import ConfigError, RefusedError
 from pgcutover.facts.rds import OWNER_TAG, EngineVersion, Instance, Network, Parameter, Subnet
 from pgcutover.planning.names import names_for
-from pgcutover.planning.proposal import plan_target, wanted_major
-from pgcutover.planning.target import Occasion, SourceFacts, TargetFacts, TargetPlan
+from pgcutover.planning.proposal import TargetProposal, plan_target, wanted_major
+from pgcutover.planning.target import Occasion, ReplicaTime, SourceFacts, TargetFacts, TargetPlan
 
 GIB = 2**30
 IDENTIFIER = re.compile(r"[a-z](?:-?[a-z0-9])*")
@@ -35,6 +35,10 @@ class Wishes:
     ca_bundle: str = ""
     allowed_cidrs: tuple[str, ...] = ()
     subnet_ids: tuple[str, ...] = ()
+    replica: ReplicaTime = "auto"
+    replica_size: str = "same"
+    alarms: bool = True
+    alarm_topic: str = ""
 
 
 SOURCE = SourceFacts(
@@ -317,3 +321,117 @@ def test_names_taken_by_the_sources_own_roles_are_stepped_around() -> None:
     """Every further credential keeps its name on the new server."""
     names = names_for("acme", taken=("acme_app", "acme_app_2", "acme_master"))
     assert ("acme_app_3", "acme_master_2") == (names.app_role, names.master_user)
+
+
+def option(name: str, *, modifiable: bool = True) -> Parameter:
+    """An integer of the family, which takes every value."""
+    return Parameter(
+        name=name, value=None, source="system", dynamic=True, modifiable=modifiable, data_type="integer", allowed=""
+    )
+
+
+FOLLOWED = replace(SOURCE, followers=("postgresql-round-1",))
+FOR_REPLICAS = replace(
+    FACTS,
+    parameters=(
+        *PARAMETERS,
+        *(option(n) for n in ("max_slot_wal_keep_size", "max_standby_streaming_delay", "hot_standby_feedback")),
+        *(option(n) for n in ("max_standby_archive_delay", "statement_timeout", "temp_file_limit")),
+        option("work_mem", modifiable=False),
+    ),
+)
+
+
+def proposed(wishes: Wishes, source: SourceFacts, facts: TargetFacts = FOR_REPLICAS) -> TargetProposal:
+    return plan_target(wishes, source, facts, OCCASION)
+
+
+@pytest.mark.parametrize(
+    ("wish", "gigabytes", "followers", "made"),
+    [
+        ("auto", 19, ("x",), "before-load"),
+        ("auto", 20, ("x",), "after-lift"),
+        ("auto", 19, (), None),
+        ("before-load", 2000, (), "before-load"),
+        ("after-lift", 1, ("x",), "after-lift"),
+        ("none", 1, ("x",), None),
+    ],
+)
+def test_when_a_replica_is_made_is_chosen_by_size_and_by_who_follows(
+    wish: ReplicaTime, gigabytes: int, followers: tuple[str, ...], made: str | None
+) -> None:
+    """A person's word counts; else before the load while that costs little, and never where nothing follows."""
+    source = replace(SOURCE, followers=followers, data_bytes=gigabytes * 10**9, index_bytes=0)
+    chosen = proposed(Wishes(replica=wish), source)
+    assert made == (chosen.plan.replica and chosen.plan.replica.made)
+    said = " ".join(chosen.notes)
+    assert (made is not None) == ("cost of making acme-api-replica" in said)
+    assert bool(followers and made is None) == ("will read the primary" in said)
+
+
+def test_the_replica_is_as_large_as_the_primary_and_made_for_long_queries() -> None:
+    """An hour for a query against the replay, nothing held back on the primary, and what the family lacks left out."""
+    made = proposed(Wishes(), FOLLOWED)
+    replica = made.plan.replica
+    assert replica is not None
+    assert ("acme-api-replica", "acme-api-replica-postgres16", made.plan.instance_class) == (
+        replica.identifier,
+        replica.parameter_group,
+        replica.instance_class,
+    )
+    assert {
+        "hot_standby_feedback": "0",
+        "max_standby_archive_delay": "3600000",
+        "max_standby_streaming_delay": "3600000",
+        "statement_timeout": "3600000",
+        "temp_file_limit": str(4 * 2**20),
+    } == dict(replica.parameters)
+    assert "replica: work_mem is left alone: RDS does not let it be changed" in made.notes
+
+
+def test_the_primary_keeps_at_most_a_fifth_of_its_disk_for_a_replica_that_lags() -> None:
+    """In powers of two, so that a source that grows a little does not make another plan; nothing without a replica."""
+    keeps = {
+        gb: dict(proposed(Wishes(storage_gb=gb), FOLLOWED).plan.production_parameters) for gb in (21, 39, 40, 1000)
+    }
+    assert {21: "4096", 39: "4096", 40: "8192", 1000: "131072"} == {
+        gb: values["max_slot_wal_keep_size"] for gb, values in keeps.items()
+    }
+    assert "max_slot_wal_keep_size" not in dict(proposed(Wishes(), SOURCE).plan.production_parameters)
+
+
+def test_a_replica_that_stands_is_used_again_and_somebody_elses_is_refused() -> None:
+    """Data that grew beyond the line after prepare makes no other plan."""
+    stands = instance(identifier="acme-api-replica", instance_class="db.r7g.large", replica_of="acme-api")
+    grown = replace(FOLLOWED, data_bytes=900 * GIB)
+    replica = proposed(Wishes(), grown, replace(FOR_REPLICAS, replica=stands)).plan.replica
+    assert ("before-load", "db.r7g.large") == (replica and (replica.made, replica.instance_class))
+    with pytest.raises(RefusedError, match="acme-api-replica exists and pgcutover did not make it"):
+        proposed(Wishes(), FOLLOWED, replace(FOR_REPLICAS, replica=replace(stands, tags=())))
+
+
+def test_a_class_of_its_own_must_be_one_that_rds_offers() -> None:
+    """Smaller than the primary is a person's choice."""
+    replica = proposed(Wishes(replica_size="db.t4g.medium"), FOLLOWED).plan.replica
+    assert "db.t4g.medium" == (replica and replica.instance_class)
+    with pytest.raises(RefusedError, match=r"does not offer db\.r7g\.large"):
+        proposed(Wishes(replica_size="db.r7g.large"), FOLLOWED)
+    with pytest.raises(ConfigError, match="replica_size is 'next'"):
+        proposed(Wishes(replica_size="next"), FOLLOWED)
+
+
+def test_an_existing_instance_gets_a_replica_only_when_somebody_asks_for_it() -> None:
+    """It is theirs: its backups are not turned on for it, nor its slots capped."""
+    theirs = replace(FOR_REPLICAS, instance=instance(), family_parameters=FOR_REPLICAS.parameters)
+    alone = proposed(EXISTING, FOLLOWED, theirs)
+    assert alone.plan.replica is None
+    assert "nobody asked for one of this instance" in " ".join(alone.notes)
+    asked = proposed(replace(EXISTING, replica="after-lift"), FOLLOWED, theirs)
+    assert asked.plan.replica is not None
+    assert () == asked.plan.production_parameters
+    for found, match in (
+        (instance(retention_days=0), "keeps no backups"),
+        (instance(managed_secret="arn:x"), "RDS manages the master's password"),
+    ):
+        with pytest.raises(RefusedError, match=match):
+            proposed(replace(EXISTING, replica="after-lift"), FOLLOWED, replace(theirs, instance=found))

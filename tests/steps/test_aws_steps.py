@@ -9,10 +9,11 @@ import pytest
 
 import rds_world
 from pgcutover.errors import JournalError, NotConfirmedError, QuotaError, RefusedError
-from pgcutover.facts.rds import InstanceChange
+from pgcutover.facts.rds import OWNER_TAG, InstanceChange
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.aftercare import Aftercare
+from pgcutover.steps.alarms import Alarms
 from pgcutover.steps.destroy import destroy
 from pgcutover.steps.instance import MakeInstance
 from pgcutover.steps.load_parameters import LoadParameters
@@ -20,7 +21,7 @@ from pgcutover.steps.network import Network
 from pgcutover.steps.parameter_group import ParameterGroup
 from pgcutover.steps.parameters_back import ParametersBack
 from pgcutover.steps.secret import MakeSecret
-from pgcutover.steps.target_steps import lifted, loaded, loading, making
+from pgcutover.steps.target_steps import lifted, loaded, loading, making, settled
 from rds_world import Account, RdsWorld, planned, world_for
 
 GROUPS = (Network, MakeSecret, ParameterGroup)
@@ -246,7 +247,8 @@ def test_an_existing_instance_is_left_exactly_as_it_was_found(account: Account, 
         assert Verdict.WHOLE == step.verify(world, found).verdict
     assert before == portrait(world, elsewhere)
     assert "600" == world.aws.parameters.own_values(elsewhere.parameter_group)["checkpoint_timeout"]
-    assert () == lifted(elsewhere)
+    assert ["parameters-proved", "vacuum"] == [step.name for step in lifted(elsewhere)]
+    assert () == settled(elsewhere)
     names = [step.name for step in making(elsewhere)]
     assert ["secret", "database"] == names
     with pytest.raises(RefusedError, match="was not made by pgcutover"):
@@ -313,6 +315,42 @@ def test_destroy_needs_the_name_and_leaves_a_last_snapshot(account: Account) -> 
     assert "instance doomed" in report.removed
 
 
+def test_alarms_are_set_put_back_and_removed(account: Account) -> None:
+    """Absent, whole, changed by somebody, whole again, absent, whole: asked of CloudWatch each time."""
+    target = planned(account.aws, app="watched", alarm_topic="arn:aws:sns:us-east-1:123456789012:night")
+    world = world_for(account, target)
+    step = Alarms(target=target)
+    before = step.observe(world)
+    found = [step.verify(world, before)]
+    step.do(world, before)
+    found.append(step.verify(world, before))
+    louder = [dataclasses.replace(alarm, threshold=alarm.threshold * 2) for alarm in target.alarms[:1]]
+    account.aws.alarms.ensure(louder, dict(target.tags))
+    found.append(step.verify(world, before))
+    for action in (step.do, step.undo, step.do):
+        action(world, before)
+        found.append(step.verify(world, before))
+    whole, absent = Verdict.WHOLE, Verdict.ABSENT
+    assert [absent, whole, Verdict.PARTIAL, whole, absent, whole] == verdicts(*found)
+    assert "not as planned: watched-CPUUtilization" == found[2].detail
+    assert {"arn:aws:sns:us-east-1:123456789012:night"} == {
+        alarm.topic for alarm in account.aws.alarms.found(["watched-CPUUtilization"])
+    }
+
+
+def test_an_alarm_of_somebody_else_is_never_changed(account: Account) -> None:
+    """Its name is taken: refused before any alarm is set, and not removed."""
+    target = planned(account.aws, app="crowded")
+    taken = dataclasses.replace(target.alarms[0], threshold=1.0)
+    account.aws.alarms.ensure([taken], {"made-by": "terraform"} | {OWNER_TAG: "somebody/else"})
+    world, step = world_for(account, target), Alarms(target=target)
+    before = step.observe(world)
+    with pytest.raises(RefusedError, match=f"alarm name {taken.name} is taken"):
+        step.do(world, before)
+    account.aws.alarms.remove([alarm.name for alarm in target.alarms], dict(target.tags))
+    assert (taken,) == account.aws.alarms.found([alarm.name for alarm in target.alarms])
+
+
 def test_a_taken_instance_name_is_refused_before_anything_is_touched(account: Account, elsewhere: TargetPlan) -> None:
     """Already when the plan is made, and again when the step looks."""
     with pytest.raises(RefusedError, match="pgcutover did not make it"):
@@ -335,7 +373,7 @@ def test_an_account_without_room_stops_the_plan(account: Account) -> None:
 def test_no_step_shows_a_password(made: RdsWorld, target: TargetPlan) -> None:
     """Not in what is observed and found, which the journal keeps, nor in what a person reads."""
     passwords = [secret.reveal() for secret in made.aws.secrets.logins(target.secret_name).values()]
-    steps = (*making(target)[:4], *loading(target), *lifted(target))
+    steps = (*making(target)[:4], *loading(target), Aftercare(target=target), *settled(target))
     shown = ""
     for step in steps:
         before = step.observe(made)
@@ -346,7 +384,7 @@ def test_no_step_shows_a_password(made: RdsWorld, target: TargetPlan) -> None:
 
 def test_the_steps_come_in_an_order_that_works(target: TargetPlan) -> None:
     """What is needed comes before what needs it; only the load values are undone by going back."""
-    steps = (*making(target), *loading(target), *loaded(target), *lifted(target))
+    steps = (*making(target), *loading(target), *loaded(target), *lifted(target), *settled(target))
     names = [step.name for step in steps]
     assert [
         "network",
@@ -357,5 +395,9 @@ def test_the_steps_come_in_an_order_that_works(target: TargetPlan) -> None:
         "load-parameters",
         "parameters-back",
         "aftercare",
+        "parameters-proved",
+        "vacuum",
+        "point-in-time",
+        "alarms",
     ] == names
     assert ["load-parameters"] == [step.name for step in steps if not step.keeps_target]

@@ -38,7 +38,8 @@ def next_steps(summary: RunSummary) -> tuple[str, ...]:
         Outcome.RETIRED: ("nothing: destroy the old add-on when you are sure",),
         Outcome.REPLACED: (f"pgcutover plan{env}",),
     }
-    return steps[summary.outcome]
+    drill = (f"pgcutover drill{env} (goes on, or begins anew)",) if summary.drilling and summary.run else ()
+    return (*drill, *steps[summary.outcome])
 
 
 def _destroyable(summary: RunSummary, env: str) -> tuple[str, ...]:

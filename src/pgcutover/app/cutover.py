@@ -6,7 +6,7 @@ and the plan, never here.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +15,13 @@ from pgcutover.app.advice import next_steps
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking, compare_now
 from pgcutover.app.detour import detour
+from pgcutover.app.likeness import DrillRecord, past_drills
 from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, OnFailure, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
-from pgcutover.app.session import RunSession, Watcher, open_session, refuse_unopened
+from pgcutover.app.rights import about_rights, refuse_lacking
+from pgcutover.app.session import NO_NOTES, RunSession, Watcher, open_session, refuse_unopened
 from pgcutover.app.trust import ACCEPTED, pinned_by
 from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
@@ -36,9 +38,11 @@ from pgcutover.errors import (
     RunnerConflictError,
     StalePlanError,
 )
+from pgcutover.planning.aws_rights import MIGRATE, PREPARE
 from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Advice, Plan, confirmation_code, differences, held_to
 from pgcutover.running.journal import Run
+from pgcutover.running.step import Json
 from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
@@ -77,6 +81,9 @@ class Code:
 
 class Cutover:
     """One environment, for the length of one command."""
+
+    _opening_notes: Mapping[str, Json] = NO_NOTES
+    """What a run begins with, when this command opens one."""
 
     def __init__(self, config: Config, listener: Watcher, *, accept_certificate: str = "") -> None:
         """`accept_certificate` is what a person trusts from now on, see app/trust.py."""
@@ -118,7 +125,10 @@ class Cutover:
             raise RefusedError(
                 f"run {run.run} has its plan: it is {self.status().phrase}", hint="See what is next: pgcutover status."
             )
-        planned = self._plan_now(known=self._certificate())
+        planned = self._plan_now(known=self._certificate(), drills=past_drills(self._config))
+        plan = planned.plan
+        advice = (*plan.advice, *about_rights(self._aws, plan.decisions.target, plan.steps))
+        planned = replace(planned, plan=plan.model_copy(update={"advice": advice}))
         self._records.store_plan(planned.plan)
         return planned
 
@@ -173,8 +183,12 @@ class Cutover:
     # -- moving -----------------------------------------------------------------------------------------------------
 
     def prepare(self, path: Path | None) -> RunSummary:
-        """Everything that can be done days ahead."""
-        plan = self._plan_to_run(path)
+        """Everything that can be done days ahead.
+
+        Raises:
+            RightsError: AWS or Heroku would refuse a part of it; nothing was touched.
+        """
+        plan = self._plan_to_run(path, PREPARE)
         with self._session(plan) as session:
             self._require_write_scope(session)
             session.forward("prepare")
@@ -194,10 +208,11 @@ class Cutover:
 
         Raises:
             StalePlanError: the world is no longer as planned; nothing was touched.
+            RightsError: AWS or Heroku would refuse a part of it; nothing was touched.
             NotConfirmedError: nobody agreed.
             PgcutoverError: a step failed; the message says whether everything went back.
         """
-        plan = self._plan_to_run(path)
+        plan = self._plan_to_run(path, MIGRATE)
         with self._session(plan) as session:
             for app, version in accepted:
                 session.watch.accept(app, version, by=session.me)
@@ -310,6 +325,7 @@ class Cutover:
             kept=(
                 f"the old database {source.addon}, fenced: no forgotten URL can write to it ({undo} lowers the fence)",
                 f"RDS instance {target.instance} with everything in it",
+                *((f"its read replica {target.replica.identifier}",) if target.replica else ()),
                 *(f"attachment {kept.name} of {kept.app}: it goes with its add-on" for kept in decisions.kept),
             ),
             may_destroy=tuple(
@@ -326,7 +342,8 @@ class Cutover:
                 hint="Go back first (pgcutover rollback), or delete it in the RDS console if you are sure.",
             )
         target = self._records.plan_of(run).decisions.target
-        self._refuse_in_use(target.instance)
+        for instance in (target.instance, *((target.replica.identifier,) if target.replica else ())):
+            self._refuse_in_use(instance)
         if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
             raise RefusedError("not confirmed; nothing was touched")
         destroyed = destroy(self._aws, target, typed=typed)
@@ -368,11 +385,18 @@ class Cutover:
             listener=self._listener,
             going_back=going_back,
             accept_certificate=accept or self._accept,
+            opening_notes=self._opening_notes,
         )
 
-    def _plan_now(self, *, pinned: str = "", known: str = "") -> Planned:
+    def _plan_now(self, *, pinned: str = "", known: str = "", drills: Sequence[DrillRecord] = ()) -> Planned:
         return make_plan(
-            self._heroku, self._aws, self._config, run_number=self._records.run_number(), pinned=pinned, known=known
+            self._heroku,
+            self._aws,
+            self._config,
+            run_number=self._records.run_number(),
+            pinned=pinned,
+            known=known,
+            drills=drills,
         )
 
     def _certificate(self) -> str:
@@ -386,18 +410,22 @@ class Cutover:
         notes = [note.payload for note in self._records.history(run)[1] if note.kind == ACCEPTED]
         return pinned_by("", [payload for payload in notes if isinstance(payload, Mapping)])
 
-    def _plan_to_run(self, path: Path | None) -> Plan:
+    def _plan_to_run(self, path: Path | None, command: str) -> Plan:
         """The plan to run; before anything moved it must still fit the world, and a newer one replaces an older."""
         run = self._records.last_run()
         plan = self._records.read_plan(path)
+        prepared = False
         if run is not None and run.is_open:
-            if self.status().outcome not in _REPLACEABLE:
+            outcome = self.status().outcome
+            if outcome not in _REPLACEABLE:
                 return plan
+            prepared = outcome is Outcome.PREPARED
             newest = self._records.read_plan(path) if path else self._records.newest_plan()
             if newest is not None and newest.digest != plan.digest:
+                self._refuse_lacking_rights(newest, command, prepared=False)
                 with self._session(None, accept=newest.decisions.source.certificate) as session:
                     session.back(Outcome.REPLACED)
-                plan, run = newest, None
+                plan, run, prepared = newest, None, False
         elif run is not None and plan.created_at <= (run.closed_at or run.opened_at):
             raise StalePlanError(
                 f"the newest plan was run already (run {run.run}, {run.outcome})", hint="Run pgcutover plan again."
@@ -410,7 +438,13 @@ class Cutover:
                 f"the world is not as planned: {'; '.join(changed[:5])}",
                 hint="Run pgcutover plan again and look at it.",
             )
+        self._refuse_lacking_rights(plan, command, prepared=prepared)
         return plan
+
+    def _refuse_lacking_rights(self, plan: Plan, command: str, *, prepared: bool) -> None:
+        """Raises RightsError by what is left to do: once all is prepared, nobody needs a right to make anything."""
+        left = {command} - {PREPARE} if prepared else {PREPARE, command}
+        refuse_lacking(self._aws, plan.decisions.target, plan.steps, sorted(left, reverse=True))
 
     def _require_write_scope(self, session: RunSession) -> None:
         """A change that changes nothing: a token that may only read is found before anything is touched."""

@@ -1,6 +1,6 @@
 """Read an environment on Heroku: its apps, the database, who is attached, and where copies of its URL stand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgcutover.config import Config
@@ -9,6 +9,7 @@ from pgcutover.errors import ConfigError, RefusedError, RightsError
 from pgcutover.facts.estate import Addon, App, Attachment, ProcessType
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.planning.moves import LEGACY, AppMoves, place_of, variable_moves
+from pgcutover.planning.pgbouncer import Dynos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,12 @@ class AppEstate:
     attachments: tuple[Attachment, ...]
     config: Mapping[str, Secret]
     formation: tuple[ProcessType, ...]
+    buildpacks: tuple[str, ...]
+
+    @property
+    def dynos(self) -> Dynos:
+        """How its dynos are made and started."""
+        return Dynos(formation=self.formation, buildpacks=self.buildpacks, config=self.config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +37,9 @@ class Estate:
     """Every attachment of leader and followers, over all apps that the token sees."""
     places: Mapping[str, tuple[Dsn, ...]]
 
-    def moves(self) -> tuple[AppMoves, ...]:
-        """What changes in each app."""
-        return tuple(_moves(entry, self.places) for entry in self.apps)
+    def moves(self, logins: Collection[str] = ()) -> tuple[AppMoves, ...]:
+        """What changes in each app, were there a replica; `logins` are the database's further credentials."""
+        return tuple(_moves(entry, self.places, self.leader.name, logins) for entry in self.apps)
 
 
 def read_estate(heroku: HerokuClient, config: Config) -> Estate:
@@ -87,6 +94,7 @@ def _app(heroku: HerokuClient, name: str) -> AppEstate:
         attachments=heroku.app_attachments(name),
         config=heroku.config(name),
         formation=heroku.formation(name),
+        buildpacks=heroku.buildpacks(name),
     )
 
 
@@ -172,11 +180,11 @@ def _places(addon: Addon, apps: Sequence[AppEstate]) -> tuple[Dsn, ...]:
     return tuple({(p.host, p.port, p.database): p for p in places}.values())
 
 
-def _moves(entry: AppEstate, places: Mapping[str, tuple[Dsn, ...]]) -> AppMoves:
+def _moves(entry: AppEstate, places: Mapping[str, tuple[Dsn, ...]], leader: str, logins: Collection[str]) -> AppMoves:
     types = tuple(p.type for p in entry.formation)
     return AppMoves(
         app=entry.app.name,
-        variables=variable_moves(entry.attachments, entry.config, places),
+        variables=variable_moves(entry.attachments, entry.config, places, leader=leader, logins=logins),
         process_types=tuple(sorted(t for t in types if t != "release")),
         web_types=tuple(sorted(t for t in types if t == "web")),
         has_release_phase="release" in types,

@@ -2,12 +2,15 @@
 
 import getpass
 import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pgcutover.app.detour import detour
-from pgcutover.app.estate import Estate, read_estate, source_dsn
+from pgcutover.app.estate import AppEstate, Estate, read_estate, source_dsn
+from pgcutover.app.likeness import DrillRecord, about_drills, facts_of, held_against
 from pgcutover.app.step_order import planned_steps
 from pgcutover.app.trust import trust
 from pgcutover.config import Config
@@ -21,10 +24,13 @@ from pgcutover.errors import HerokuError, RefusedError
 from pgcutover.facts.certificate import brief
 from pgcutover.facts.inventory import DatabaseInventory
 from pgcutover.planning.estimate import estimates
-from pgcutover.planning.moves import kept_attachments, refuse_poolers
+from pgcutover.planning.instance_classes import CLASSES
+from pgcutover.planning.likeness import PastDrill
+from pgcutover.planning.moves import AppMoves, Role, kept_attachments, refuse_unknown_logins
+from pgcutover.planning.pgbouncer import about_connections, advice, connections, fitted, refuse_hidden
 from pgcutover.planning.plan import Advice, AppPlan, ClientPlan, Decisions, Plan, SourcePlan, digest_of
 from pgcutover.planning.proposal import TargetProposal, plan_target
-from pgcutover.planning.target import Occasion, SourceFacts
+from pgcutover.planning.target import Occasion, SourceFacts, TargetPlan
 from pgcutover.steps.target_survey import survey_target
 
 MOST_JOBS = 8
@@ -70,9 +76,17 @@ def take_stock(heroku: HerokuClient, config: Config, *, pinned: str = "") -> Sto
 
 
 def make_plan(
-    heroku: HerokuClient, aws: Aws, config: Config, *, run_number: int, pinned: str = "", known: str = ""
+    heroku: HerokuClient,
+    aws: Aws,
+    config: Config,
+    *,
+    run_number: int,
+    pinned: str = "",
+    known: str = "",
+    drills: Sequence[DrillRecord] = (),
 ) -> Planned:
-    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before.
+    """Decide everything. `pinned` is the certificate that must be there, `known` one that was there before; `drills`
+    are those of other environments, for the plan to say what they could not show.
 
     Raises:
         RefusedError: something in the source, on Heroku or on AWS speaks against it; each is named.
@@ -80,10 +94,11 @@ def make_plan(
     """
     stock = take_stock(heroku, config, pinned=pinned)
     refuse_blockers(stock.database)
-    for entry in stock.estate.apps:
-        commands = [p.command for p in entry.formation]
-        refuse_poolers(entry.app.name, commands, sslmode=config.choices.target.app_sslmode)
-    source = SourceFacts.of(stock.database, stock.estate.leader.plan.partition(":")[2])
+    source = SourceFacts.of(
+        stock.database,
+        stock.estate.leader.plan.partition(":")[2],
+        followers=tuple(follower.name for follower in stock.estate.followers),
+    )
     wishes = config.choices.target
     occasion = Occasion(
         app=config.choices.billing_app, environment=config.environment, run_number=run_number, jobs=jobs_for(stock)
@@ -91,6 +106,7 @@ def make_plan(
     facts = survey_target(aws, wishes, source, occasion)
     proposal = plan_target(wishes, source, facts, occasion)
     decisions = _decisions(heroku, config, stock, proposal, run_number)
+    apps = tuple(app.moves for app in decisions.apps)
     steps = planned_steps(decisions)
     plan = Plan(
         created_at=datetime.now(UTC),
@@ -99,12 +115,22 @@ def make_plan(
         steps=steps,
         advice=(
             *_about_certificate(stock, known),
+            *about_drills(config, drills),
             *detour(stock.database.data_bytes, wishes.region, config.surroundings),
-            *_advice(stock, proposal),
+            *_advice(stock, proposal, apps),
         ),
+        drills=_drills(config, stock, proposal, drills),
         digest=digest_of(decisions),
     )
     return Planned(plan=plan, estimates=estimates(decisions, tuple(step.name for step in steps)))
+
+
+def _drills(
+    config: Config, stock: Stock, proposal: TargetProposal, drills: Sequence[DrillRecord]
+) -> tuple[PastDrill, ...]:
+    if not drills:
+        return ()
+    return held_against(drills, facts_of(config, stock.estate, stock.database, proposal.plan))
 
 
 def jobs_for(stock: Stock) -> int:
@@ -125,13 +151,14 @@ def refuse_blockers(database: DatabaseInventory) -> None:
 def _decisions(
     heroku: HerokuClient, config: Config, stock: Stock, proposal: TargetProposal, run_number: int
 ) -> Decisions:
-    estate, database = stock.estate, stock.database
+    estate, database, target = stock.estate, stock.database, proposal.plan
+    moves = _moves(config, estate, target)
     addons = [estate.leader.name, *(f.name for f in estate.followers)]
     return Decisions(
         environment=config.environment,
         production=config.choices.production,
         run_number=run_number,
-        apps=tuple(_app_plan(config, estate, number) for number in range(len(estate.apps))),
+        apps=tuple(_app_plan(config, entry, moved) for entry, moved in zip(estate.apps, moves, strict=True)),
         kept=kept_attachments(estate.attachments, addons),
         source=SourcePlan(
             addon=estate.leader.name,
@@ -149,16 +176,34 @@ def _decisions(
             price_usd_per_month=_price(heroku, estate.leader.plan),
             certificate=stock.certificate,
         ),
-        target=proposal.plan,
-        app_sslmode=config.choices.target.app_sslmode,
-        clients=_clients(config, database.version, proposal.plan.engine_version),
+        target=target,
+        clients=_clients(config, database.version, target.engine_version),
         jobs=jobs_for(stock),
     )
 
 
-def _app_plan(config: Config, estate: Estate, number: int) -> AppPlan:
-    entry, moves = estate.apps[number], estate.moves()[number]
+def _moves(config: Config, estate: Estate, target: TargetPlan) -> tuple[AppMoves, ...]:
+    """What changes in each app, with URLs that its dynos can use.
+
+    Raises:
+        RefusedError: an app would not boot on its new URLs, or has one of a login that is not known.
+    """
+    moves = estate.moves(target.credentials)
+    refuse_unknown_logins(moves, target.credentials)
+    return tuple(
+        fitted(
+            moved if target.replica else moved.on_primary,
+            entry.dynos,
+            app_role=target.app_role,
+            sslmode=config.choices.target.app_sslmode,
+        )
+        for entry, moved in zip(estate.apps, moves, strict=True)
+    )
+
+
+def _app_plan(config: Config, entry: AppEstate, moves: AppMoves) -> AppPlan:
     choices = config.app_choices(moves.app)
+    refuse_hidden(moves.app, {"smoke": choices.smoke, "connect": choices.connect})
     return AppPlan(
         moves=moves,
         smoke=choices.smoke,
@@ -216,10 +261,10 @@ def _about_certificate(stock: Stock, known: str) -> tuple[Advice, ...]:
     return tuple(advice)
 
 
-def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:
+def _advice(stock: Stock, proposal: TargetProposal, apps: Sequence[AppMoves]) -> tuple[Advice, ...]:
     advice = [Advice(what=b.what, hint=b.hint) for b in stock.database.blockers if not b.stops]
     advice += [Advice(what=note, hint="") for note in proposal.notes]
-    for moves in stock.estate.moves():
+    for moves in apps:
         if moves.has_release_phase:
             advice.append(
                 Advice(
@@ -230,13 +275,7 @@ def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:
         copied = [m.variable for m in moves.variables if m.attachment is None]
         if copied:
             advice.append(Advice(what=f"{moves.app}: {', '.join(copied)} hold copies of the URL and move too", hint=""))
-    advice.extend(
-        Advice(
-            what=f"follower {follower.name}: its variables will name the new primary, for no replica is made yet",
-            hint="Long queries then run on the primary; watch them in the first days.",
-        )
-        for follower in stock.estate.followers
-    )
+    advice += _about_pgbouncer(stock.estate, proposal.plan, apps)
     advice.append(
         Advice(
             what="Dataclips, pg:links and clients outside Heroku cannot be seen from here: could not check",
@@ -244,3 +283,16 @@ def _advice(stock: Stock, proposal: TargetProposal) -> tuple[Advice, ...]:
         )
     )
     return tuple(advice)
+
+
+def _about_pgbouncer(estate: Estate, target: TargetPlan, apps: Sequence[AppMoves]) -> Iterator[Advice]:
+    held: Counter[Role] = Counter()
+    for entry, moves in zip(estate.apps, apps, strict=True):
+        yield from advice(moves)
+        held.update(connections(moves, entry.dynos))
+    classes: dict[Role, str] = {"primary": target.instance_class}
+    if target.replica:
+        classes["replica"] = target.replica.instance_class
+    yield from about_connections(
+        held, {role: CLASSES[name].memory_gib for role, name in classes.items() if name in CLASSES}
+    )

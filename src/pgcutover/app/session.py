@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -48,6 +49,7 @@ PRIVILEGES, BEFORE, CONFIRMED = "privileges before", "heroku before", "confirmed
 OPENED = "session opened"
 """Noted before the run is claimed, so that the databases never know of more claims than the journal."""
 PRIVILEGES_TYPE = TypeAdapter(Privileges)
+NO_NOTES: Mapping[str, Json] = MappingProxyType({})
 
 
 class Watcher(Listener, Protocol):
@@ -208,8 +210,9 @@ def open_session(
     listener: Watcher,
     going_back: bool = False,
     accept_certificate: str = "",
+    opening_notes: Mapping[str, Json] = NO_NOTES,
 ) -> Iterator[RunSession]:
-    """The open run of this environment; with a plan, a new one when none is open.
+    """The open run of this environment; with a plan, a new one when none is open, which begins with `opening_notes`.
 
     Raises:
         RefusedError: no run is open and no plan was given; or the open run has another plan and has moved already.
@@ -218,7 +221,7 @@ def open_session(
             back is possible all the same. Or the old database's server has another certificate than was accepted.
     """
     with records.writing() as journal:
-        run, running_plan = _open_run(journal, records, plan, heroku)
+        run, running_plan = _open_run(journal, records, plan, heroku, opening_notes)
         holder = f"{heroku.account_email() or getpass.getuser()} on {socket.gethostname()} pid {os.getpid()}"
         notes = RunNotes(journal=journal, run=run.run)
 
@@ -269,7 +272,9 @@ def _config_of(seen: Mapping[str, Json], app: str, variables: Collection[str]) -
     return {v: config.get(v) for v in variables} if isinstance(config, Mapping) else {}
 
 
-def _open_run(journal: SqliteJournal, records: Records, plan: Plan | None, heroku: HerokuClient) -> tuple[Run, Plan]:
+def _open_run(
+    journal: SqliteJournal, records: Records, plan: Plan | None, heroku: HerokuClient, notes: Mapping[str, Json]
+) -> tuple[Run, Plan]:
     runs = journal.runs()
     last = runs[-1] if runs else None
     if last is not None and last.is_open:
@@ -285,6 +290,8 @@ def _open_run(journal: SqliteJournal, records: Records, plan: Plan | None, herok
     name = f"{plan.decisions.environment}-{len(runs) + 1}"
     document: dict[str, Json] = plan.model_dump(mode="json")
     run = journal.open_run(name, plan.digest, document, heroku.account_email() or getpass.getuser())
+    for kind, payload in notes.items():
+        journal.note(name, kind, payload)
     journal.note(name, BEFORE, picture(heroku, [app.moves.app for app in plan.decisions.apps]))
     return run, plan
 

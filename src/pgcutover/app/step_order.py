@@ -16,6 +16,7 @@ from pgcutover.steps.copy import Copy
 from pgcutover.steps.detach import Detach
 from pgcutover.steps.fence import Fence
 from pgcutover.steps.finish import Finish
+from pgcutover.steps.follow_replica import FollowReplica
 from pgcutover.steps.keep_attachment import KeepAttachment
 from pgcutover.steps.lift import Lift
 from pgcutover.steps.maintenance import Maintenance
@@ -51,8 +52,12 @@ class Privileges:
 
 def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Phase, Step[Any]], ...]:
     """Every step with its phase."""
-    target, sslmode = decisions.target, decisions.app_sslmode
+    target = decisions.target
     moves = tuple(app.moves for app in decisions.apps)
+    later = target.replica is not None and target.replica.made == "after-lift"
+    switched = tuple(m.on_primary for m in moves) if later else moves
+    followers = tuple(m.of_replica for m in moves if m.of_replica.variables) if later else ()
+    following = (FollowReplica(apps=followers),) if followers else ()
     names = tuple(m.app for m in moves)
     smoke = tuple((app.moves.app, app.smoke) for app in decisions.apps if app.smoke)
     connect = tuple((app.moves.app, app.connect) for app in decisions.apps)
@@ -63,7 +68,7 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
         *(("prepare", step) for step in target_steps.making(target)),
         ("prepare", Canary()),
         *(("prepare", KeepAttachment(kept=k, name=_kept_name(n))) for n, k in enumerate(decisions.kept, start=1)),
-        ("prepare", Connect(commands=connect, sslmode=sslmode)),
+        ("prepare", Connect(apps=switched, commands=connect)),
         *(("fence", step) for step in target_steps.loading(target)),
         ("fence", Maintenance(apps=names)),
         ("fence", ScaleDown(apps=moves)),
@@ -76,10 +81,12 @@ def phased_steps(decisions: Decisions, privileges: Privileges) -> tuple[tuple[Ph
         *(("copy", step) for step in target_steps.loaded(target)),
         ("switch", OpenTarget()),
         ("switch", Detach(apps=moves)),
-        ("switch", Switch(apps=moves, sslmode=sslmode)),
+        ("switch", Switch(apps=switched)),
         ("switch", Smoke(apps=moves, commands=smoke)),
         ("switch", Lift(apps=moves)),
         *(("after", step) for step in target_steps.lifted(target)),
+        *(("after", step) for step in following),
+        *(("after", step) for step in target_steps.settled(target)),
     )
 
 

@@ -30,8 +30,10 @@ from pgcutover.edges.gate import Gate
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.postgres import Server
 from pgcutover.edges.rds_ca import ca_bundle
+from pgcutover.edges.replica import Replica
 from pgcutover.edges.runrecord import cas_sql
 from pgcutover.edges.target import TargetAccess, TargetAdmin
+from pgcutover.edges.vacuuming import Vacuuming
 from pgcutover.edges.vault import Vault
 from pgcutover.errors import AwsError
 from pgcutover.planning.instance_classes import CLASSES
@@ -43,7 +45,8 @@ TARGET_SETTINGS = {"default_transaction_read_only": "off"}
 
 OPENED_WITH_A_PASSWORD = (
     *("source_server", "source", "claim"),
-    *("access", "admin", "canary", "plain_target", "target_server", "target", "proof", "copier"),
+    *("access", "admin", "replica_access", "replica", "canary"),
+    *("plain_target", "target_server", "target", "vacuuming", "proof", "copier"),
 )
 
 
@@ -115,9 +118,25 @@ class RunWorld:
 
     @cached_property
     def access(self) -> TargetAccess:
+        return self._access(self.plan.decisions.target.instance)
+
+    @cached_property
+    def replica_access(self) -> TargetAccess:
+        """The same logins on the read replica."""
+        planned = self.plan.decisions.target.replica
+        assert planned is not None, "only a plan with a replica has steps that ask for it"
+        return self._access(planned.identifier)
+
+    @cached_property
+    def replica(self) -> Replica:
+        return Replica(self.access, self.replica_access)
+
+    def _access(self, instance: str) -> TargetAccess:
         target = self.plan.decisions.target
+        replica = target.replica
         return TargetAccess(
-            endpoint=self._endpoint,
+            endpoint=lambda: self._endpoint(instance),
+            replica_endpoint=(lambda: self._endpoint(replica.identifier)) if replica else None,
             logins=lambda: self.aws.logins(target.secret_name, target.master_secret),
             ca_bundle=self._ca_bundle,
             master_user=target.master_user,
@@ -157,6 +176,10 @@ class RunWorld:
     @cached_property
     def target(self) -> Gate:
         return Gate(self.target_server, claim_sql=cas_sql(self.run, self.claim.epoch))
+
+    @cached_property
+    def vacuuming(self) -> Vacuuming:
+        return Vacuuming(self.target_server)
 
     @cached_property
     def proof(self) -> ContentProof:
@@ -214,12 +237,11 @@ class RunWorld:
         jobs = self.plan.decisions.jobs
         return Crew(lambda: processes(jobs), carry, size=jobs)
 
-    def _endpoint(self) -> tuple[str, int]:
-        target = self.plan.decisions.target
-        found = self.aws.instances.describe(target.instance)
+    def _endpoint(self, instance: str) -> tuple[str, int]:
+        found = self.aws.instances.describe(instance)
         if found is None or not found.host:
             raise AwsError(
-                f"RDS instance {target.instance} is not there or has no address yet",
+                f"RDS instance {instance} is not there or has no address yet",
                 hint="Run pgcutover prepare, and look at the instance's status in the RDS console.",
             )
         return found.host, found.port

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from pgcutover.edges.aws_alarms import AwsAlarms
 from pgcutover.edges.aws_calls import ATTEMPTS, AwsCalls, Notice, Time, silence
 from pgcutover.edges.aws_host import AwsHosts
 from pgcutover.edges.aws_instances import AwsInstances
 from pgcutover.edges.aws_network import AwsNetwork
 from pgcutover.edges.aws_offers import AwsOffers
 from pgcutover.edges.aws_parameters import AwsParameters
+from pgcutover.edges.aws_rights import AwsRights
 from pgcutover.edges.aws_secrets import AwsSecrets
 from pgcutover.facts.names import Secret
 
@@ -38,7 +40,9 @@ class Aws:
         self.parameters = AwsParameters(self._calls)
         self.instances = AwsInstances(self._calls, self.network, self.secrets)
         self.offers = AwsOffers(self._calls)
+        self.rights = AwsRights(self._calls)
         self.hosts = AwsHosts(self._calls)
+        self.alarms = AwsAlarms(self._calls)
 
     def __enter__(self) -> Self:
         return self

@@ -256,4 +256,4 @@ def _right_hint(code: str) -> str:
         return "AWS does not know this access key: check AWS_PROFILE and the AWS_… variables."
     if code in EXPIRED:
         return "The credentials have expired: sign in again, then run the same command."
-    return "The role or user lacks this right: docs/aws-rights.md holds a policy with all that are needed."
+    return "The role or user lacks this right: pgcutover rights --policy prints a policy with all that are needed."

@@ -1,17 +1,19 @@
-"""DB instances: described, made, changed, waited for, photographed. Nothing here deletes one without a final snapshot.
+"""DB instances: described, made, changed, waited for, photographed. Nothing here deletes one without a final snapshot,
+but a read replica, which holds nothing of its own.
 
 Waiting is our own: botocore's waiters know one usable status of four, end after 30 minutes, and return at once after a
 change, because the status stays `available` for some seconds before RDS begins. So a wait names what must hold.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pgcutover.edges.aws_calls import AwsCalls
 from pgcutover.edges.aws_network import SHOWS_LIMIT_S, AwsNetwork, refuse_foreign
 from pgcutover.edges.aws_secrets import AwsSecrets
-from pgcutover.errors import AwsError
-from pgcutover.facts.rds import Instance, InstanceChange, InstanceSpec, Tags
+from pgcutover.errors import AwsError, RefusedError
+from pgcutover.facts.rds import Instance, InstanceChange, InstanceSpec, ReplicaSpec, Tags
 
 PORT = 5432
 CREATION_LIMIT_S = 3600.0
@@ -19,6 +21,9 @@ CREATION_LIMIT_S = 3600.0
 CHANGE_LIMIT_S = 3 * 3600.0
 """A conversion to Multi-AZ copies a snapshot of the whole disk."""
 SNAPSHOT_LIMIT_S = 6 * 3600.0
+INITIALIZING_LIMIT_S = 24 * 3600.0
+"""The volume of a new replica fetches its blocks from S3; hours, when it is large.
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ReadRepl.Create.html"""
 EVENT_MINUTES = 60
 DEAD = frozenset(
     """
@@ -45,6 +50,13 @@ class AwsInstances:
         )
         rows = reply.get("DBInstances", [])
         return _instance(rows[0]) if rows else None
+
+    def restorable_behind_s(self, identifier: str) -> float | None:
+        """How far the last moment that a restore reaches lies back; None while it reaches none."""
+        found = self.describe(identifier)
+        if found is None or found.latest_restorable_at is None:
+            return None
+        return max(0.0, (datetime.now(UTC) - found.latest_restorable_at).total_seconds())
 
     def with_parameter_group(self, group: str) -> tuple[str, ...]:
         """Identifiers of the instances that have this parameter group."""
@@ -73,23 +85,48 @@ class AwsInstances:
         Raises:
             RefusedError: the name is somebody else's.
         """
-        found = self.describe(spec.identifier)
-        if found is not None:
-            refuse_foreign("instance", spec.identifier, dict(found.tags), dict(spec.tags))
-            self.wait(spec.identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
-            return
-        with self._calls.timed(f"instance {spec.identifier}"):
-            # There already: an answer was lost, boto asked again by itself, and what it found is ours.
-            self._calls.call("rds", "create_db_instance", tolerated=("DBInstanceAlreadyExists",), **self._request(spec))
-            self._calls.until(
-                lambda: self.describe(spec.identifier) is not None,
-                what=f"instance {spec.identifier}",
-                limit_s=SHOWS_LIMIT_S,
+        self._ensure(spec.identifier, dict(spec.tags), "create_db_instance", lambda: self._request(spec))
+
+    def create_replica(self, spec: ReplicaSpec) -> None:
+        """Ask for a read replica of ours, and wait until it can be used; one of that name that is ours is waited for.
+
+        Never with a parameter group: in its primary's Region RDS takes none at birth, and gives it the primary's.
+        https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstanceReadReplica.html
+
+        Raises:
+            RefusedError: the name is somebody else's.
+            AwsError: the primary is not there, or keeps no backups.
+        """
+        self._ensure(
+            spec.identifier, dict(spec.tags), "create_db_instance_read_replica", lambda: self._replica_request(spec)
+        )
+
+    def wait_initialized(self, identifier: str) -> None:
+        """Wait until a new volume has all of its blocks; where RDS does not tell, there is nothing to wait for."""
+        with self._calls.timed(f"initialization of {identifier}"):
+            self.wait(
+                identifier,
+                lambda i: i.storage_operation != "Initializing",
+                what="has all of its blocks",
+                limit_s=INITIALIZING_LIMIT_S,
             )
-            made = self.describe(spec.identifier)
+
+    def _ensure(self, identifier: str, tags: Tags, operation: str, request: Callable[[], dict[str, Any]]) -> None:
+        found = self.describe(identifier)
+        if found is not None:
+            refuse_foreign("instance", identifier, dict(found.tags), tags)
+            self.wait(identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
+            return
+        with self._calls.timed(f"instance {identifier}"):
+            # There already: an answer was lost, boto asked again by itself, and what it found is ours.
+            self._calls.call("rds", operation, tolerated=("DBInstanceAlreadyExists",), **request())
+            self._calls.until(
+                lambda: self.describe(identifier) is not None, what=f"instance {identifier}", limit_s=SHOWS_LIMIT_S
+            )
+            made = self.describe(identifier)
             if made is not None:
-                refuse_foreign("instance", spec.identifier, dict(made.tags), dict(spec.tags))
-            self.wait(spec.identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
+                refuse_foreign("instance", identifier, dict(made.tags), tags)
+            self.wait(identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
 
     def change(self, identifier: str, change: InstanceChange) -> None:
         """Change an instance at once, and wait until the change counts. Nothing is asked when it holds already."""
@@ -107,7 +144,7 @@ class AwsInstances:
             )
             self.wait(
                 identifier,
-                lambda i: change.holds(i) and not asked.keys() & set(i.pending),
+                lambda i: change.holds(i) and not i.applying and not asked.keys() & set(i.pending),
                 what=f"has {_named(change)}",
                 limit_s=CHANGE_LIMIT_S,
             )
@@ -173,6 +210,34 @@ class AwsInstances:
         with self._calls.timed(f"snapshot {snapshot}"):
             self._wait_snapshot(snapshot)
 
+    def delete_replica(self, identifier: str, tags: Tags) -> None:
+        """Delete a read replica of ours, of which RDS takes no final snapshot; one that is absent is no error.
+
+        Raises:
+            RefusedError: it is somebody else's, or follows no primary any more and may hold rows of its own.
+        """
+        found = self.describe(identifier)
+        if found is None:
+            return
+        refuse_foreign("instance", identifier, dict(found.tags), tags)
+        if found.status != "deleting":
+            if not found.replica_of:
+                raise RefusedError(
+                    f"instance {identifier} was promoted: it follows no primary and may hold rows of its own",
+                    hint="Delete it yourself, with a final snapshot, when you are sure.",
+                )
+            self.change(identifier, InstanceChange(deletion_protection=False))
+            self.wait(identifier, _changeable, what="can be deleted", limit_s=CHANGE_LIMIT_S)
+            self._calls.call("rds", "delete_db_instance", DBInstanceIdentifier=identifier, SkipFinalSnapshot=True)
+        self._until_gone(identifier)
+
+    def _until_gone(self, identifier: str) -> None:
+        self._calls.until(
+            lambda: self.describe(identifier) is None,
+            what=f"the deletion of instance {identifier}",
+            limit_s=SNAPSHOT_LIMIT_S,
+        )
+
     def delete_with_final_snapshot(self, identifier: str, snapshot: str, tags: Tags) -> None:
         """Delete an instance of ours after a last snapshot, which stays; returns when both are settled.
 
@@ -192,11 +257,7 @@ class AwsInstances:
                     SkipFinalSnapshot=False,
                     FinalDBSnapshotIdentifier=snapshot,
                 )
-            self._calls.until(
-                lambda: self.describe(identifier) is None,
-                what=f"the deletion of instance {identifier}",
-                limit_s=SNAPSHOT_LIMIT_S,
-            )
+            self._until_gone(identifier)
         if self._snapshot_status(snapshot) is not None:
             self._wait_snapshot(snapshot)
 
@@ -229,6 +290,24 @@ class AwsInstances:
             "AutoMinorVersionUpgrade": False,
             # Otherwise the instance is enrolled, and billed by vCPU-hour when its version's support ends.
             "EngineLifecycleSupport": "open-source-rds-extended-support-disabled",
+            "Tags": [{"Key": key, "Value": value} for key, value in spec.tags],
+        }
+
+    def _replica_request(self, spec: ReplicaSpec) -> dict[str, Any]:
+        primary = self.describe(spec.primary)
+        if primary is None:
+            raise AwsError(f"instance {spec.primary} does not exist", hint="Run pgcutover prepare.")
+        return {
+            "DBInstanceIdentifier": spec.identifier,
+            "SourceDBInstanceIdentifier": spec.primary,
+            "DBInstanceClass": spec.instance_class,
+            # Otherwise it gets the network's default group, which lets nobody in.
+            "VpcSecurityGroupIds": list(primary.security_groups),
+            "PubliclyAccessible": spec.public,
+            "MultiAZ": False,
+            "DeletionProtection": True,
+            "CopyTagsToSnapshot": True,
+            "AutoMinorVersionUpgrade": spec.minor_upgrades,
             "Tags": [{"Key": key, "Value": value} for key, value in spec.tags],
         }
 
@@ -267,6 +346,7 @@ def _modification(change: InstanceChange, found: Instance) -> dict[str, Any]:
         "MultiAZ": (change.multi_az, found.multi_az),
         "DeletionProtection": (change.deletion_protection, found.deletion_protection),
         "AutoMinorVersionUpgrade": (change.minor_upgrades, found.minor_upgrades),
+        "DBParameterGroupName": (change.parameter_group, found.parameter_group),
     }
     return {key: value for key, (value, held) in wanted.items() if value is not None and value != held}
 
@@ -277,6 +357,7 @@ def _named(change: InstanceChange) -> str:
         "multi_az": change.multi_az,
         "deletion_protection": change.deletion_protection,
         "minor_upgrades": change.minor_upgrades,
+        "parameter_group": change.parameter_group,
     }
     return ", ".join(f"{key}={value}" for key, value in values.items() if value is not None)
 
@@ -309,4 +390,8 @@ def _instance(row: Mapping[str, Any]) -> Instance:
         pending=tuple(sorted(row.get("PendingModifiedValues") or {})),
         tags=tuple(sorted((tag["Key"], tag["Value"]) for tag in row.get("TagList", []))),
         created_at=row.get("InstanceCreateTime"),
+        replica_of=row.get("ReadReplicaSourceDBInstanceIdentifier") or "",
+        replicas=tuple(sorted(row.get("ReadReplicaDBInstanceIdentifiers", []))),
+        latest_restorable_at=row.get("LatestRestorableTime"),
+        storage_operation=row.get("StorageOperationStatus") or "",
     )

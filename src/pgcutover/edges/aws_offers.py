@@ -7,8 +7,8 @@ from pgcutover.errors import QuotaError
 from pgcutover.facts.rds import ClassFacts, EngineVersion, Quota
 
 MEBIBYTES_IN_GIB = 1024
-NEEDED = {"DBInstances": 1, "DBParameterGroups": 1, "DBSubnetGroups": 1, "ManualSnapshots": 1}
-"""What one move adds, by RDS's names of its quotas; storage is added to it."""
+NEEDED = {"DBSubnetGroups": 1, "ManualSnapshots": 1}
+"""What one move adds, by RDS's names of its quotas, beside its instances, their groups and their storage."""
 
 
 class AwsOffers:
@@ -52,11 +52,18 @@ class AwsOffers:
         rows = self._calls.call("rds", "describe_account_attributes").get("AccountQuotas", [])
         return tuple(Quota(name=row["AccountQuotaName"], used=int(row["Used"]), limit=int(row["Max"])) for row in rows)
 
-    def refuse_full(self, storage_gb: int) -> None:
+    def refuse_full(self, storage_gb: int, *, replica: bool) -> None:
         """Raises:
-        QuotaError: the account has no room for another instance of this size; names every limit that is reached.
+        QuotaError: the account has no room for another instance of this size, and a replica as large; names every
+            limit that is reached.
         """
-        needed = {**NEEDED, "AllocatedStorage": storage_gb}
+        instances = 2 if replica else 1
+        needed = {
+            **NEEDED,
+            "DBInstances": instances,
+            "DBParameterGroups": instances,
+            "AllocatedStorage": storage_gb * instances,
+        }
         full = [q for q in self.quotas() if q.name in needed and q.used + needed[q.name] > q.limit]
         if full:
             said = ", ".join(f"{q.name} {q.used} of {q.limit}" for q in full)

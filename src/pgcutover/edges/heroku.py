@@ -20,6 +20,7 @@ from pgcutover.edges.heroku_wire import (
     DatabaseWire,
     DynoWire,
     FormationWire,
+    InstallationWire,
     PlanWire,
     ReleaseWire,
     addon_of,
@@ -40,7 +41,7 @@ from pgcutover.facts.estate import (
 )
 from pgcutover.facts.names import Secret
 
-__all__ = ["HerokuClient", "NotFoundError", "RejectedError", "address"]
+__all__ = ["HerokuClient", "NotFoundError", "RejectedError", "address", "addresses"]
 
 DEFAULT_HOST = "https://api.heroku.com"
 DEFAULT_DATA_HOST = "https://api.data.heroku.com"
@@ -49,22 +50,25 @@ ACCEPT_SDK = "application/vnd.heroku+json; version=3.sdk"
 POSTGRESQL = "heroku-postgresql"
 
 
+def addresses(host: str, data_host: str) -> tuple[str, str]:
+    """The base URLs of the Platform API and the Data API.
+
+    HEROKU_DATA_HOST is a host name only: scheme and port come from HEROKU_HOST when that is given.
+    """
+    base = address(host, DEFAULT_HOST)
+    if not data_host:
+        return base, DEFAULT_DATA_HOST
+    if not host or "://" in data_host:
+        return base, address(data_host, DEFAULT_DATA_HOST)
+    return base, address(str(httpx.URL(base).copy_with(host=data_host)), DEFAULT_DATA_HOST)
+
+
 class HerokuClient:
     """One account's view of Heroku. Close it when done."""
 
-    def __init__(self, token: Secret, *, host: str = "", data_host: str = "") -> None:
-        self._data = self._data_address(host, data_host)
-        self._api = Transport(token, address(host, DEFAULT_HOST))
-
-    @staticmethod
-    def _data_address(host: str, data_host: str) -> str:
-        """HEROKU_DATA_HOST is a host name only: scheme and port come from HEROKU_HOST when that is given."""
-        if not data_host:
-            return DEFAULT_DATA_HOST
-        if not host or "://" in data_host:
-            return address(data_host, DEFAULT_DATA_HOST)
-        platform = httpx.URL(address(host, DEFAULT_HOST))
-        return address(str(platform.copy_with(host=data_host)), DEFAULT_DATA_HOST)
+    def __init__(self, token: Secret, *, host: str = "", data_host: str = "", timeout_s: float = TIMEOUT_S) -> None:
+        base, self._data = addresses(host, data_host)
+        self._api = Transport(token, base, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +94,16 @@ class HerokuClient:
             maintenance=w.maintenance,
             space=w.space.name if w.space else None,
             generation=w.generation.name if w.generation else "cedar",
+            stack=w.stack.name if w.stack else "",
         )
+
+    def buildpacks(self, app: str) -> tuple[str, ...]:
+        """Names (or addresses, where they have no name) in the order in which they run."""
+        with understood("buildpack"):
+            wires = [
+                InstallationWire.model_validate(r) for r in self._api.read_all(f"/apps/{app}/buildpack-installations")
+            ]
+        return tuple(w.buildpack.name or w.buildpack.url for w in sorted(wires, key=lambda w: w.ordinal))
 
     def set_maintenance(self, app: str, *, on: bool) -> None:
         self._api.write("PATCH", f"/apps/{app}", {"maintenance": on})

@@ -54,11 +54,11 @@ def address(host: str, default: str) -> str:
 class Transport:
     """One account's connection to one host, `base`. Close it when done."""
 
-    def __init__(self, token: Secret, base: str) -> None:
+    def __init__(self, token: Secret, base: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self.base = base
         self._http = httpx.Client(
             headers={"Accept": ACCEPT, "Authorization": f"Bearer {token.reveal()}", "User-Agent": "pgcutover"},
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             follow_redirects=False,
         )
 

@@ -30,6 +30,7 @@ class AppWire(Named):
     maintenance: bool
     space: Named | None = None
     generation: Named | None = None
+    stack: Named | None = None
 
 
 class AddonOfAttachment(Named):
@@ -54,6 +55,15 @@ class FormationWire(Wire):
     quantity: int
     size: str = ""
     command: str = ""
+
+
+class BuildpackWire(Named):
+    url: str = ""
+
+
+class InstallationWire(Wire):
+    ordinal: int
+    buildpack: BuildpackWire
 
 
 class ReleaseOfDyno(Wire):

@@ -16,6 +16,7 @@ from pgcutover.edges.postgres import Connection, Server, error_of, password_refu
 from pgcutover.errors import RefusedError, TargetError, TargetNotEmptyError
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.facts.rds import DatabaseFacts, DatabaseSpec, RoleFacts
+from pgcutover.planning.moves import Role
 
 MAINTENANCE_DATABASE = "postgres"
 SEPARATOR = "\x1f"
@@ -29,6 +30,7 @@ class TargetAccess:
         self,
         *,
         endpoint: Callable[[], tuple[str, int]],
+        replica_endpoint: Callable[[], tuple[str, int]] | None = None,
         logins: Callable[[], Mapping[str, Secret]],
         ca_bundle: Callable[[], Path],
         master_user: str,
@@ -38,10 +40,10 @@ class TargetAccess:
         self.master_user = master_user
         self.app_role = app_role
         self.database = database
-        self._endpoint = endpoint
+        self._endpoints = {"primary": endpoint, "replica": replica_endpoint}
         self._logins = logins
         self._ca_bundle = ca_bundle
-        self._place: tuple[str, int] | None = None
+        self._places: dict[Role, tuple[str, int]] = {}
         self._known: Mapping[str, Secret] = {}
 
     def password(self, user: str) -> Secret:
@@ -67,24 +69,27 @@ class TargetAccess:
     def credential(self, role: str) -> Dsn:
         return self._dsn(role, self.database)
 
-    def app_url(self, *, sslmode: str = "require") -> Secret:
+    def app_url(self, *, sslmode: str, server: Role = "primary", user: str = "") -> Secret:
         """The URL that the applications get, port always written; `none` leaves the query out.
 
-        PgBouncer's buildpack appends to the query by itself and stumbles over ours.
-        https://github.com/heroku/heroku-buildpack-pgbouncer
+        `user` is one of the further credentials; '' is the application's role. PgBouncer's buildpack appends to the
+        query by itself and stumbles over ours. https://github.com/heroku/heroku-buildpack-pgbouncer
         """
-        return self.role_url(self.app_role, sslmode=sslmode)
-
-    def role_url(self, role: str, *, sslmode: str = "require") -> Secret:
-        """The same for one of the further credentials."""
-        host, port = self._where()
-        plain = Dsn(host=host, port=port, user=role, password=self.password(role), database=self.database)
+        login = user or self.app_role
+        host, port = self._where(server)
+        plain = Dsn(host=host, port=port, user=login, password=self.password(login), database=self.database)
         return plain.url() if sslmode == "none" else plain.with_options(sslmode=sslmode).url()
 
-    def _where(self) -> tuple[str, int]:
-        if self._place is None:
-            self._place = self._endpoint()
-        return self._place
+    def _where(self, server: Role = "primary") -> tuple[str, int]:
+        """Raises:
+        TargetError: there is no replica to ask for.
+        """
+        if server not in self._places:
+            ask = self._endpoints[server]
+            if ask is None:
+                raise TargetError("the plan has no replica", hint="Make the plan again: pgcutover plan.")
+            self._places[server] = ask()
+        return self._places[server]
 
     def _dsn(self, user: str, database: str) -> Dsn:
         host, port = self._where()

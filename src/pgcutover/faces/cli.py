@@ -11,17 +11,31 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking
+from pgcutover.app.needed import rights_needed
 from pgcutover.app.people import OnFailure
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import Surroundings, read_config
 from pgcutover.errors import ConfigError, InterruptedRun, PgcutoverError, UsageError
-from pgcutover.faces import cli_copy, cli_host, cli_lab, cli_tune, cli_verify, documents, live, render, report
+from pgcutover.faces import (
+    cli_copy,
+    cli_host,
+    cli_lab,
+    cli_probe,
+    cli_rights,
+    cli_tune,
+    cli_verify,
+    documents,
+    first_night,
+    live,
+    render,
+    report,
+)
 from pgcutover.faces.asking import asker as _asker
 from pgcutover.faces.consoles import console
 from pgcutover.faces.options import DEFAULT, Config, DryRun, Environment, Json, Yes
@@ -32,6 +46,7 @@ from pgcutover.facts.names import MASK
 if TYPE_CHECKING:
     from pgcutover.app.cutover import Cutover
 
+Opened = TypeVar("Opened", bound="Cutover")
 GO_ON = "Run the same command again to go on; where a move stands, pgcutover status tells."
 
 cli = typer.Typer(
@@ -75,9 +90,15 @@ def _cutover(config: Path, environment: str | None, *, json: bool = False, accep
     # Loaded here: with its vendors' libraries it takes longer than all the rest, and two databases need none of it.
     from pgcutover.app.cutover import Cutover
 
+    return _opened(Cutover, config, environment, json=json, accept_certificate=accept_certificate)
+
+
+def _opened(
+    kind: "type[Opened]", config: Path, environment: str | None, *, json: bool, accept_certificate: str
+) -> "Opened":
     read = read_config(config.absolute(), environment, Surroundings.read())
     accepted = _fingerprint(accept_certificate) if accept_certificate else ""
-    return Cutover(read, live.listener(err, json=json), accept_certificate=accepted)
+    return kind(read, live.listener(err, json=json), accept_certificate=accepted)
 
 
 @cli.command()
@@ -183,6 +204,9 @@ def migrate(
             accepted=tuple(_app_and_version(text) for text in accept_release or ()),
             unverified=tuple(cli_verify.table_and_reason(text) for text in accept_unverified or ()),
         )
+        paper = config.absolute().parent / first_night.FIRST_NIGHT
+        cutover.write_document(paper, first_night.first_night(summary.plan), beside_state=False)
+        err.print(f"wrote {paper}: what to watch from now on")
     emit(out, summary, render.closing(summary), json=json)
 
 
@@ -285,6 +309,32 @@ def tune(
 
 
 @cli.command()
+def probe(
+    region: cli_probe.Region = "us-east-1",
+    heroku_only: cli_probe.HerokuOnly = False,
+    aws_only: cli_probe.AwsOnly = False,
+    transcript: cli_probe.TranscriptFile = None,
+    clean: cli_probe.Clean = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Look whether Heroku and AWS are as pgcutover takes them to be, on things of its own. Says first what it costs."""
+    cli_probe.probed(
+        region=region,
+        heroku_only=heroku_only,
+        aws_only=aws_only,
+        transcript=transcript,
+        clean=clean,
+        dry_run=dry_run,
+        asker=lambda: _asker(yes=yes, code=""),
+        out=out,
+        err=err,
+        json=json,
+    )
+
+
+@cli.command()
 def status(
     config: Config = DEFAULT,
     env: Environment = None,
@@ -335,6 +385,23 @@ def rollback(
 
 
 @cli.command()
+def drill(
+    config: Config = DEFAULT,
+    env: Environment = None,
+    yes: Yes = False,
+    accept_certificate: AcceptCertificate = "",
+    json: Json = False,
+) -> None:
+    """Move an environment that is not production, go back at once, and show that everything is as before."""
+    from pgcutover.app.drill import Drill
+
+    with _opened(Drill, config, env, json=json, accept_certificate=accept_certificate) as opened:
+        drilled = opened.drill(ask=_asker(yes=yes, code=""), break_glass=documents.break_glass)
+    emit(out, drilled, render.drilled(drilled), json=json)
+    raise typer.Exit(drilled.exit_code)
+
+
+@cli.command()
 def retire(
     config: Config = DEFAULT,
     env: Environment = None,
@@ -360,6 +427,19 @@ def destroy(
     with _cutover(config, env, json=json) as cutover:
         destroyed = cutover.destroy(target, ask=_asker(yes=yes, code=""))
     emit(out, destroyed, render.destroyed(destroyed), json=json)
+
+
+@cli.command()
+def rights(
+    commands: cli_rights.Commands = None,
+    config: Config = DEFAULT,
+    env: Environment = None,
+    policy: cli_rights.Policy = False,
+    json: Json = False,
+) -> None:
+    """What each command needs on Heroku and on AWS, and the smallest IAM policy. Asks nobody, changes nothing."""
+    read = read_config(config.absolute(), env, Surroundings.read())
+    cli_rights.show(out, rights_needed(read, commands or ()), policy=policy, json=json)
 
 
 @cli.command("report")

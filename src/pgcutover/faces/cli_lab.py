@@ -15,9 +15,15 @@ out = console()
 err = console(stderr=True)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The lab's directory.", metavar="D")]
-Size = Annotated[str, typer.Option("--size", help="small (about 25 MB) or medium (about 300 MB).")]
+Size = Annotated[str, typer.Option("--size", help="tiny (15 MB), small (30 MB) or medium (300 MB).")]
 Speed = Annotated[float, typer.Option("--speed", help="How many times faster than real releases, boots and AWS.")]
 Seed = Annotated[int, typer.Option("--seed", help="Makes data and delays repeatable.")]
+World = Annotated[
+    str,
+    typer.Option(
+        "--world", help="single (one app that moves) or whole (three apps, PgBouncer, a second credential, staging)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -29,11 +35,11 @@ def _use_cases() -> ModuleType:
 
 
 @lab.command()
-def up(dir_: Directory, size: Size = "small", speed: Speed = 1.0, seed: Seed = 1) -> None:
+def up(dir_: Directory, size: Size = "small", speed: Speed = 1.0, seed: Seed = 1, world: World = "single") -> None:
     """Start a lab and print the environment to eval."""
-    world = _use_cases().world()
-    world.up(dir_.absolute(), size=size, speed=speed, seed=seed)
-    for key, value in world.environment(dir_.absolute()).items():
+    lab_world = _use_cases().world()
+    lab_world.up(dir_.absolute(), size=size, speed=speed, seed=seed, world=world)
+    for key, value in lab_world.environment(dir_.absolute()).items():
         out.print(f"export {key}='{value}'", soft_wrap=True, markup=False)
 
 

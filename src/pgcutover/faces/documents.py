@@ -11,13 +11,21 @@ from shlex import quote
 
 from pgcutover.errors import ConfigError
 from pgcutover.faces.figures import duration, moment
-from pgcutover.faces.wording import ABOVE, BELOW, DIGEST_DIGITS, PHASES, POINT_OF_NO_RETURN, plan_facts
-from pgcutover.planning.moves import KeptAttachment, VariableMove
+from pgcutover.faces.wording import (
+    ABOVE,
+    BELOW,
+    DIGEST_DIGITS,
+    PHASES,
+    POINT_OF_NO_RETURN,
+    drill_heading,
+    drill_sentences,
+    plan_facts,
+)
+from pgcutover.planning.moves import PGBOUNCER_URLS, KeptAttachment, VariableMove
 from pgcutover.planning.plan import AppPlan, Plan
 
 Formations = Mapping[str, Mapping[str, int]]
 """Quantity by process type, by app."""
-POOLING = "connection-pooling"
 KEPT_URLS = "database-urls.txt"
 """Where block 3 keeps the URL that it is about to replace."""
 RELEASE_POLL_S = 2
@@ -64,13 +72,16 @@ def plan_markdown(plan: Plan, estimates: Mapping[str, float]) -> str:
     ]
     if plan.advice:
         lines += ["", "## Before you start", "", *(f"- {a.what}. {a.hint}".rstrip() for a in plan.advice)]
+    for drill in plan.drills:
+        head, aside = drill_heading(drill)
+        lines += ["", f"## {head}", "", f"{aside}.", "", *(f"- {sentence}" for sentence in drill_sentences(drill))]
     return "\n".join(lines) + "\n"
 
 
 def _kept(plan: Plan) -> KeptAttachment:
-    for kept in plan.decisions.kept:
-        if kept.addon == plan.decisions.source.addon:
-            return kept
+    kept = _kept_of(plan, plan.decisions.source.addon)
+    if kept:
+        return kept
     raise ConfigError(
         f"the plan keeps no attachment of {plan.decisions.source.addon}",
         hint="Make the plan again: without that attachment there is no way back by hand.",
@@ -148,10 +159,15 @@ def _lower(kept: KeptAttachment, statements: Sequence[str]) -> Iterator[str]:
 
 
 def _when_switched(plan: Plan) -> str:
-    copies = [m.variable for app in plan.decisions.apps for m in app.moves.variables if not m.attachment]
+    copies = [
+        f"{m.variable} of {app.moves.app}"
+        for app in plan.decisions.apps
+        for m in app.moves.variables
+        if not m.attachment
+    ]
     exact = (
-        f" {', '.join(copies)} held a copy of the old URL and gets the one of today; had it a user or options of its "
-        "own, its exact value is among the saved values below .pgcutover/ on the machine that ran pgcutover."
+        f" {', '.join(copies)}: each held a copy of an old URL and gets the one of today; had it a user or options of "
+        "its own, its exact value is among the saved values below .pgcutover/ on the machine that ran pgcutover."
     )
     return (
         'always; it changes only what the switch has changed. "Cannot overwrite attachment values" means that this one '
@@ -166,7 +182,8 @@ def _point_back(plan: Plan, kept: KeptAttachment) -> Iterator[str]:
     yield f"(umask 077; {now} >> {KEPT_URLS})"
     for app in plan.decisions.apps:
         # First, for the last release should be one of attaching, which runs no release phase that could fail.
-        yield from _copy_back(plan, kept, app)
+        yield from _copies_back(plan, kept, app)
+        yield from _pooling_back(app)
         for move in app.moves.variables:
             if move.attachment:
                 # One at a time, for Heroku refuses all of a command when an attachment owns one of its variables; and
@@ -180,13 +197,13 @@ def _point_back(plan: Plan, kept: KeptAttachment) -> Iterator[str]:
         yield f"heroku releases -n 3 -a {quote(app.moves.app)}"
 
 
-def _copy_back(plan: Plan, kept: KeptAttachment, app: AppPlan) -> Iterator[str]:
+def _copies_back(plan: Plan, kept: KeptAttachment, app: AppPlan) -> Iterator[str]:
     """Variables that no attachment owns: those that name the new database now, and no other, get the old URL."""
-    copies = [quote(move.variable) for move in app.moves.variables if not move.attachment]
     name = quote(app.moves.app)
-    if copies:
-        yield f'old="$(heroku config:get {quote(kept.name)}_URL -a {quote(kept.app)})"'
-        yield f"for name in {' '.join(copies)}; do"
+    copies = sorted((m for m in app.moves.variables if not m.attachment), key=lambda m: (m.addon, m.user))
+    for (addon, user), alike in groupby(copies, key=lambda m: (m.addon, m.user)):
+        yield f'old="$({_url_of(_kept_of(plan, addon) or kept, user)})"'
+        yield f"for name in {' '.join(quote(m.variable) for m in alike)}; do"
         # Without an answer from Heroku nothing may be set: an empty value would be one.
         switched = f'heroku config:get "$name" -a {name} | grep -qF {quote(f"/{plan.decisions.target.database}")}'
         yield f'  if [ -n "$old" ] && {switched}; then'
@@ -195,14 +212,35 @@ def _copy_back(plan: Plan, kept: KeptAttachment, app: AppPlan) -> Iterator[str]:
         yield "done"
 
 
+def _url_of(kept: KeptAttachment, user: str) -> str:
+    """The command that prints the URL by which a kept attachment, or a further credential of its add-on, connects."""
+    if not user:
+        return f"heroku config:get {quote(kept.name)}_URL -a {quote(kept.app)}"
+    url = f"heroku pg:credentials:url {quote(kept.name)}_URL --name {quote(user)} -a {quote(kept.app)}"
+    return f"{url} | grep -o 'postgres://[^ ]*'"
+
+
+def _kept_of(plan: Plan, addon: str) -> KeptAttachment | None:
+    return next((kept for kept in plan.decisions.kept if kept.addon == addon), None)
+
+
+def _pooling_back(app: AppPlan) -> Iterator[str]:
+    """PGBOUNCER_URLS, where there was none: it names the same variables before and after."""
+    pooling, name = app.moves.pooling, quote(app.moves.app)
+    if pooling and not pooling.was_set:
+        yield f'if [ "$(heroku config:get {PGBOUNCER_URLS} -a {name})" = {quote(pooling.urls)} ]; then'
+        yield f"  heroku config:unset {PGBOUNCER_URLS} -a {name}"
+        yield "fi"
+
+
 def _attach(plan: Plan, move: VariableMove, app: AppPlan) -> str:
-    kind, _, name = (move.namespace or "").partition(":")
     where = f"--as {quote(move.attachment or '')} -a {quote(app.moves.app)}"
-    if kind == POOLING:
+    if move.pooler:
         # The add-on's own name has several meanings to this command once more than one credential is attached.
-        known = next((f"{k.app}::{k.name}" for k in plan.decisions.kept if k.addon == move.addon), move.addon)
+        kept = _kept_of(plan, move.addon)
+        known = f"{kept.app}::{kept.name}" if kept else move.addon
         return f"heroku pg:connection-pooling:attach {quote(known)} {where}"
-    credential = f" --credential {quote(name)}" if name else ""
+    credential = f" --credential {quote(move.credential)}" if move.credential else ""
     # Confirmed beforehand: a question would take the next pasted line for its answer.
     return f"heroku addons:attach {quote(move.addon)} {where}{credential} --confirm {quote(app.moves.app)}"
 

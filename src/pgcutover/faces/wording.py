@@ -5,11 +5,12 @@ Pure: values in, words out; no layout, no colour.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pgcutover.faces.figures import count, counted, duration, listed, money, rate, server_version, size
+from pgcutover.faces.figures import count, counted, duration, listed, moment, money, rate, server_version, size
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
+from pgcutover.planning.likeness import PastDrill
 from pgcutover.planning.plan import AppPlan, Phase, Plan
-from pgcutover.planning.target import TargetPlan
+from pgcutover.planning.target import ReplicaPlan, TargetPlan
 from pgcutover.running.state import StepState
 from pgcutover.steps.history import Outcome, RunSummary, TableProof
 
@@ -50,13 +51,25 @@ def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str
     )
     yield from target_facts(decisions.target)
     for app in decisions.apps:
-        yield "Moves", moves_of(app)
+        yield from moves_of(app, decisions.target.replica)
     for kept in decisions.kept:
         yield "Keeps", f"{kept.app}: {kept.addon} stays attached as {kept.name}"
     clients = decisions.clients
     yield "Tools", f"pg_dump {_program(clients.dump_version)}, pg_restore {_program(clients.restore_version)}"
     sorts = "" if decisions.sort_memory is SortMemory.AUTO else "; sorts take the memory that the server is set to"
     yield "Copy", f"{counted(decisions.jobs, 'job')} at a time{sorts}"
+
+
+def drill_heading(drill: PastDrill) -> tuple[str, str]:
+    """What a drill elsewhere could not show, and which drill it was."""
+    ended = "everything was as before" if drill.green else "NOT everything was as before"
+    when = f"plan {drill.plan_digest[:DIGEST_DIGITS]}, {moment(drill.drilled_at)}, {ended}"
+    return f"What the drill of {drill.environment} did not show", when
+
+
+def drill_sentences(drill: PastDrill) -> tuple[str, ...]:
+    """Each difference with why it counts."""
+    return tuple(map(str, drill.differences)) or (f"nothing: no difference to {drill.environment} is known",)
 
 
 def _program(version: str) -> str:
@@ -77,12 +90,23 @@ def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
         f"{counted(target.retention_days, 'day')}",
     )
     yield "", f"database {target.database}, owned by {target.app_role}"
+    if target.replica is not None:
+        when = {"before-load": "before the load", "after-lift": "after the lift"}[target.replica.made]
+        yield "", f"read replica {target.replica.identifier} ({target.replica.instance_class}), made {when}"
 
 
-def moves_of(app: AppPlan) -> str:
-    """Which variables of an app get the new URL, and what stands behind each today."""
-    named = [f"{move.variable} ({'attachment' if move.attachment else 'copied URL'})" for move in app.moves.variables]
-    return f"{app.moves.app}: {listed(named, 'no variable')}"
+def moves_of(app: AppPlan, replica: ReplicaPlan | None) -> Iterator[tuple[str, str]]:
+    """Which server each variable of an app will name, as whom, and what stands behind it today."""
+    moves, pooled = app.moves, app.moves.pooling.variables if app.moves.pooling else ()
+    servers = {"primary": "primary", "replica": "replica"}
+    if replica is not None and replica.made == "after-lift":
+        servers["replica"] = "primary at the switch, replica at the end"
+    yield "Moves", f"{moves.app}{': no variable' if not moves.variables else ''}"
+    for move in moves.variables:
+        login = f" as {move.user}" if move.user else ""
+        through = " through PgBouncer in the dynos" if move.variable in pooled else ""
+        today = f"{'attachment' if move.attachment else 'copied URL'} of {move.addon}"
+        yield "", f"{move.variable} -> {servers[move.role]}{login}{through} (today: {today})"
 
 
 def undo_sentence(by_hand: str, label: str) -> str:
@@ -143,4 +167,5 @@ def standing(summary: RunSummary) -> Iterator[str]:
     keeping = {step.name for step in summary.plan.steps if step.keeps_target}
     if any(step.name in keeping and step.state in CHANGED for step in summary.steps):
         stays = "it is not ours to delete" if target.existing else "no command but destroy --target deletes it"
-        yield f"RDS instance {target.instance} stays: {stays}"
+        replica = f", and its read replica {target.replica.identifier}," if target.replica is not None else ""
+        yield f"RDS instance {target.instance}{replica} stays: {stays}"

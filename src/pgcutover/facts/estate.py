@@ -14,6 +14,8 @@ class App:
     """Private Space it runs in; there web dynos must never be scaled to 0."""
     generation: str
     """'cedar' or 'fir'; Fir has no maintenance mode. https://devcenter.heroku.com/articles/generations"""
+    stack: str = ""
+    """'' where Heroku does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

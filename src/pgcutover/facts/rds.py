@@ -128,6 +128,14 @@ class Instance:
     """Names of changes that were accepted and do not count yet."""
     tags: tuple[tuple[str, str], ...]
     created_at: datetime | None
+    replica_of: str = ""
+    """Identifier of the instance that it follows, or ''."""
+    replicas: tuple[str, ...] = ()
+    """Identifiers of the instances that follow it."""
+    latest_restorable_at: datetime | None = None
+    """The last moment that a point-in-time restore reaches; None while no backup is complete."""
+    storage_operation: str = ""
+    """Initializing, Optimizing, or ''. A replica whose volume is Initializing reads its blocks from S3."""
 
     @property
     def usable(self) -> bool:
@@ -140,6 +148,10 @@ class Instance:
     @property
     def pending_reboot(self) -> bool:
         return any(status == "pending-reboot" for _, status in self.parameter_groups)
+
+    @property
+    def applying(self) -> bool:
+        return any(status == "applying" for _, status in self.parameter_groups)
 
     @property
     def parameter_group(self) -> str:
@@ -170,6 +182,29 @@ class InstanceSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSpec:
+    """What a read replica shall be when it is made; network and disk are its primary's, and so is every login."""
+
+    identifier: str
+    primary: str
+    instance_class: str
+    public: bool
+    minor_upgrades: bool
+    tags: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaStanding:
+    """What a read replica's server says of itself."""
+
+    in_recovery: bool
+    """Whether it still follows; False after somebody promoted it."""
+    settings: tuple[Value, ...]
+    lag_bytes: int
+    """WAL that the primary has written and the replica has not replayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceChange:
     """What to change on an instance; None leaves it as it is."""
 
@@ -177,6 +212,9 @@ class InstanceChange:
     multi_az: bool | None = None
     deletion_protection: bool | None = None
     minor_upgrades: bool | None = None
+    parameter_group: str | None = None
+    """Counts after a reboot, dynamic values included.
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/parameter-groups-overview.html"""
 
     def holds(self, instance: Instance) -> bool:
         """Whether the instance is so already."""
@@ -185,8 +223,28 @@ class InstanceChange:
             (self.multi_az, instance.multi_az),
             (self.deletion_protection, instance.deletion_protection),
             (self.minor_upgrades, instance.minor_upgrades),
+            (self.parameter_group, instance.parameter_group),
         )
         return all(wanted is None or wanted == found for wanted, found in pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A CloudWatch alarm on one metric of one instance."""
+
+    name: str
+    instance: str
+    metric: str
+    above: bool
+    """Whether it goes off above the threshold, or below."""
+    threshold: float
+    """In the metric's own unit."""
+    why: str
+    topic: str = ""
+    """ARN of the SNS topic that is told, or ''."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {'above' if self.above else 'below'} {self.threshold:.0f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,39 +1,47 @@
-"""acme's application: `python -m pgcutover.lab.application web|worker|smoke|release`, configured by its environment.
+"""acme's application: `python -m pgcutover.lab.application PART`, configured by its environment.
 
 It stands for an application that knows nothing of migrations: it reads DATABASE_URL at start, keeps sessions open,
-reconnects when they break, and ends in order on SIGTERM.
+reconnects when they break, and ends in order on SIGTERM. What it sees of its servers is a sighting.
 
-    web      POST /orders {"token", "update"?, "delete"?}, GET /orders/{token}, GET /health, on $PORT
-    worker   writes a few times a second
-    smoke    exits 0 when the application works on the database it is given, and leaves nothing behind in it
-    release  what runs before a release goes live; fails when $RELEASE_FAIL is set
+    web           POST /orders {"token", "update"?, "delete"?}, GET /orders/{token}, GET /health, on $PORT
+    worker        writes a few times a second, through the pooler where there is one
+    job           writes once: what the scheduler starts
+    smoke         exits 0 when the application works on the database it is given, and leaves nothing behind in it
+    release       what runs before a release goes live; fails when $RELEASE_FAIL is set
+    admin         as web, but it writes only what the second credential may
+    admin-smoke   as smoke, for admin
+    reader        reads only, from the follower, see `reader`; GET /report
+    reader-smoke  exits 0 when everything that reader reads can be read
 """
 
-import json
 import os
 import queue
 import random
-import signal
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from pgcutover.lab import orders
+from pgcutover.lab import orders, reader
 from pgcutover.lab.labourer import Labourer
 from pgcutover.lab.promises import Promises, Write
+from pgcutover.lab.sightings import Sightings
+from pgcutover.lab.webapp import NOT_FOUND, Answer, on_sigterm, serve
 
-APP = "acme-api"
 SESSIONS = 4
-IDLE_LIMIT_S = 10
+DATABASE = "DATABASE_URL"
+POOL = "DATABASE_CONNECTION_POOL_URL"
+LEDGER = "PGCUTOVER_LAB_LEDGER"
 # Counted before anything else: an empty table after a move is what a smoke test must see first.
 FILLED_TABLES = ("accounts", "users", "orders", "order_items", "events", "ledger_entries")
+FILLED_TABLES_OF_ADMIN = ("accounts", "orders", "ledger_entries")
+Environment = Mapping[str, str]
 
 
 class Sessions:
@@ -69,147 +77,189 @@ class Sessions:
                 session.close()
 
 
-def write_order(sessions: Sessions, body: Mapping[str, Any]) -> dict[str, Any]:
-    """One transaction: a new order, perhaps a change to one earlier and the end of another."""
-    token, changed, doomed = (str(UUID(body[key])) if body.get(key) else None for key in ("token", "update", "delete"))
-    if token is None:
-        raise ValueError("token is missing")
-    with sessions.one() as session, session.transaction():
-        done: list[Write | None] = [
-            orders.place(session, token, app=APP, account=random.choice(sessions.accounts)),
-            orders.change(session, changed) if changed else None,
-            orders.cancel(session, doomed) if doomed else None,
-        ]
-        place = session.execute("SELECT current_database(), inet_server_port()").fetchone()
-    assert place is not None
-    writes = [write for write in done if write is not None]
-    return {
-        "token": token,
-        "database": place[0],
-        "server_port": place[1],
-        "writes": [{"op": write.op, "token": write.token, "version": write.version} for write in writes],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """What a shop does under a token, within the caller's transaction."""
+
+    place: Callable[[psycopg.Connection, str, tuple[int, ...]], Write]
+    change: Callable[[psycopg.Connection, str], Write | None]
+    cancel: Callable[[psycopg.Connection, str], Write | None]
 
 
-def read_order(sessions: Sessions, token: str) -> dict[str, Any] | None:
-    with sessions.one() as session:
-        row = session.execute("SELECT version FROM ledger_entries WHERE token = %s", [UUID(token)]).fetchone()
-    return None if row is None else {"token": token, "version": row[0]}
+class Shop:
+    """The site of web and admin."""
+
+    def __init__(self, environment: Environment, trade: Trade) -> None:
+        self.sessions = Sessions(environment[DATABASE], name=_name(environment))
+        self._trade, self._sightings = trade, _sightings(environment)
+
+    def close(self) -> None:
+        self.sessions.close()
+        self._sightings.close()
+
+    def get(self, path: str) -> Answer:
+        if path == "/health":
+            with self.sessions.one() as session:
+                session.execute("SELECT 1")
+            return 200, {"status": "ok"}
+        if path.startswith("/orders/"):
+            return self._read(path.removeprefix("/orders/"))
+        return NOT_FOUND
+
+    def post(self, path: str, body: Any) -> Answer:
+        return (201, self._write(body)) if path == "/orders" else NOT_FOUND
+
+    def _write(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One transaction: a new order, perhaps a change to one earlier and the end of another."""
+        wanted = (str(UUID(body[key])) if body.get(key) else None for key in ("token", "update", "delete"))
+        token, changed, doomed = wanted
+        if token is None:
+            raise ValueError("token is missing")
+        with self.sessions.one() as session, session.transaction():
+            done: list[Write | None] = [
+                self._trade.place(session, token, self.sessions.accounts),
+                self._trade.change(session, changed) if changed else None,
+                self._trade.cancel(session, doomed) if doomed else None,
+            ]
+            place = session.execute("SELECT current_database(), inet_server_port()").fetchone()
+            self._sightings.look(session, DATABASE)
+        assert place is not None
+        writes = [write for write in done if write is not None]
+        return {
+            "token": token,
+            "database": place[0],
+            "server_port": place[1],
+            "writes": [{"op": write.op, "token": write.token, "version": write.version} for write in writes],
+        }
+
+    def _read(self, token: str) -> Answer:
+        with self.sessions.one() as session:
+            row = session.execute("SELECT version FROM ledger_entries WHERE token = %s", [UUID(token)]).fetchone()
+        return (404, {"error": "no such order"}) if row is None else (200, {"token": token, "version": row[0]})
 
 
-class _Web(ThreadingHTTPServer):
-    daemon_threads = False
-    request_queue_size = 64
-    sessions: Sessions
+def web(environment: Environment) -> int:
+    app = _app(environment)
+
+    def place(session: psycopg.Connection, token: str, known: tuple[int, ...]) -> Write:
+        return orders.place(session, token, app=app, account=random.choice(known))
+
+    return _serve_shop(environment, Trade(place=place, change=orders.change, cancel=orders.cancel))
 
 
-class _Requests(BaseHTTPRequestHandler):
-    server: _Web
-    timeout = IDLE_LIMIT_S
+def admin(environment: Environment) -> int:
+    app = _app(environment)
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path == "/orders":
-            self._answer(lambda: (201, write_order(self.server.sessions, json.loads(body))))
-        else:
-            self._send(404, {"error": "not found"})
+    def place(session: psycopg.Connection, token: str, _: tuple[int, ...]) -> Write:
+        return orders.enter(session, token, app=app, kind="admin")
 
-    def do_GET(self) -> None:
-        if self.path == "/health":
-            self._answer(self._health)
-        elif self.path.startswith("/orders/"):
-            self._answer(self._order)
-        else:
-            self._send(404, {"error": "not found"})
-
-    def _health(self) -> tuple[int, dict[str, Any]]:
-        with self.server.sessions.one() as session:
-            session.execute("SELECT 1")
-        return 200, {"status": "ok"}
-
-    def _order(self) -> tuple[int, dict[str, Any]]:
-        found = read_order(self.server.sessions, self.path.removeprefix("/orders/"))
-        return (404, {"error": "no such order"}) if found is None else (200, found)
-
-    def _answer(self, work: Callable[[], tuple[int, dict[str, Any]]]) -> None:
-        try:
-            status, content = work()
-        except psycopg.Error as error:
-            status, content = 503, {"error": " ".join(str(error).split())[:200]}
-            print(f"database: {content['error']}", flush=True)
-        except (ValueError, TypeError, KeyError) as error:
-            status, content = 422, {"error": str(error)}
-        self._send(status, content)
-
-    def _send(self, status: int, content: dict[str, Any]) -> None:
-        text = json.dumps(content).encode()
-        try:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-        except (BrokenPipeError, ConnectionResetError):
-            # The router gave up; to the user this write was never acknowledged.
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """The router logs requests."""
+    return _serve_shop(environment, Trade(place=place, change=orders.amend, cancel=orders.strike))
 
 
-def web(environment: Mapping[str, str]) -> int:
-    sessions = Sessions(environment["DATABASE_URL"], name=f"acme {environment.get('DYNO', 'web')}")
-    server = _Web(("127.0.0.1", int(environment["PORT"])), _Requests)
-    server.sessions = sessions
-    # `shutdown` waits for `serve_forever`, which runs in the very thread that a signal interrupts.
-    _on_sigterm(lambda: threading.Thread(target=server.shutdown).start())
-    print(f"listening on {server.server_address[1]}", flush=True)
-    with server:
-        server.serve_forever(poll_interval=0.1)
-    sessions.close()
+def _serve_shop(environment: Environment, trade: Trade) -> int:
+    shop = Shop(environment, trade)
+    serve(int(environment["PORT"]), shop)
+    shop.close()
     return 0
 
 
-def worker(environment: Mapping[str, str]) -> int:
-    name = environment.get("DYNO", "worker")
-    promises = Promises(Path(environment["PGCUTOVER_LAB_LEDGER"]), writer=f"{APP}.{name}", app=APP)
+def read(environment: Environment) -> int:
+    sightings = _sightings(environment)
+    reading = reader.Reader(environment, sightings)
+    reading.start()
+    serve(int(environment["PORT"]), reading)
+    reading.stop()
+    sightings.close()
+    return 0
+
+
+def worker(environment: Environment) -> int:
+    app, promises, sightings = _app(environment), _promises(environment), _sightings(environment)
+    variable = POOL if environment.get(POOL) else DATABASE
     accounts: list[int] = []
 
     def open_session() -> psycopg.Connection:
-        session = orders.connect(environment["DATABASE_URL"], name=f"acme {name}")
+        session = orders.connect(environment[variable], name=_name(environment))
         accounts[:] = orders.accounts(session)
         return session
 
     def work(session: psycopg.Connection, token: str) -> None:
         orders.record_event(session, token, account=random.choice(accounts))
+        sightings.look(session, variable)
 
-    labourer = Labourer(open_session, promises, app=APP, kind="job", work=work, say=_say)
-    _on_sigterm(labourer.stop)
+    labourer = Labourer(open_session, promises, app=app, kind="job", work=work, say=_say)
+    on_sigterm(labourer.stop)
     labourer.run()
     promises.close()
+    sightings.close()
     return 0
 
 
-def smoke(environment: Mapping[str, str]) -> int:
-    """0 when the tables are filled, an order can be written (and is rolled back), and extensions are found."""
+def job(environment: Environment) -> int:
+    promises, sightings, began = _promises(environment), _sightings(environment), time.time()
     try:
-        with orders.connect(environment["DATABASE_URL"], name="acme smoke") as session:
-            for table in FILLED_TABLES:
-                _count(session, table)
-            with session.transaction(force_rollback=True):
-                token = orders.new_token()
-                orders.place(session, token, app=APP, account=orders.accounts(session)[0])
-                orders.change(session, token)
-            # Unqualified, as the application says it: found only when search_path came along.
-            session.execute("SELECT '[1,2,3]'::vector <-> '[1,2,4]'::vector")
+        with orders.connect(environment[DATABASE], name=_name(environment)) as session:
+            with session.transaction():
+                done = orders.enter(session, orders.new_token(), app=_app(environment), kind="scheduled")
+                sightings.look(session, DATABASE)
+            promises.acknowledged([done])
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        promises.failed(reason, began=began)
+        _say(f"job: {reason}")
+        return 1
+    finally:
+        promises.close()
+        sightings.close()
+    return 0
+
+
+def smoke(environment: Environment) -> int:
+    """0 when the tables are filled, an order can be written (and is rolled back), and extensions are found."""
+
+    def works(session: psycopg.Connection) -> None:
+        token = orders.new_token()
+        orders.place(session, token, app=_app(environment), account=orders.accounts(session)[0])
+        orders.change(session, token)
+        # Unqualified, as the application says it: found only when search_path came along.
+        session.execute("SELECT '[1,2,3]'::vector <-> '[1,2,4]'::vector")
+
+    return _tried(environment, lambda: _try_shop(environment, FILLED_TABLES, works))
+
+
+def admin_smoke(environment: Environment) -> int:
+    """0 when the second credential sees what it may see and writes what it may write (which is rolled back)."""
+
+    def works(session: psycopg.Connection) -> None:
+        token = orders.new_token()
+        orders.enter(session, token, app=_app(environment), kind="admin")
+
+    return _tried(environment, lambda: _try_shop(environment, FILLED_TABLES_OF_ADMIN, works))
+
+
+def reader_smoke(environment: Environment) -> int:
+    return _tried(environment, lambda: reader.smoke(environment))
+
+
+def _tried(environment: Environment, act: Callable[[], None]) -> int:
+    try:
+        act()
     except (psycopg.Error, AssertionError) as error:
-        print(f"smoke: {' '.join(str(error).split())}", flush=True)
+        _say(f"smoke: {' '.join(str(error).split())}")
         return 1
     if environment.get("SMOKE_FAIL"):
-        print("smoke: told to fail by SMOKE_FAIL", flush=True)
+        _say("smoke: told to fail by SMOKE_FAIL")
         return 1
-    print("smoke: the application works on this database", flush=True)
+    _say("smoke: the application works on this database")
     return 0
+
+
+def _try_shop(environment: Environment, filled: tuple[str, ...], works: Callable[[psycopg.Connection], None]) -> None:
+    with orders.connect(environment[DATABASE], name="acme smoke") as session:
+        for table in filled:
+            _count(session, table)
+        with session.transaction(force_rollback=True):
+            works(session)
 
 
 def _count(session: psycopg.Connection, table: str) -> None:
@@ -218,13 +268,13 @@ def _count(session: psycopg.Connection, table: str) -> None:
     _say(f"{table}: {row[0]} rows")
 
 
-def release(environment: Mapping[str, str]) -> int:
+def release(environment: Environment) -> int:
     """Stands for the app's migrations: needs the database, changes nothing."""
     if environment.get("RELEASE_FAIL"):
         print("release: told to fail by RELEASE_FAIL", flush=True)
         return 1
     try:
-        with orders.connect(environment["DATABASE_URL"], name="acme release") as session:
+        with orders.connect(environment[DATABASE], name="acme release") as session:
             session.execute("SELECT count(*) FROM ledger_entries")
     except psycopg.Error as error:
         print(f"release: {' '.join(str(error).split())}", flush=True)
@@ -233,19 +283,41 @@ def release(environment: Mapping[str, str]) -> int:
     return 0
 
 
+def _app(environment: Environment) -> str:
+    return environment["HEROKU_APP_NAME"]
+
+
+def _dyno(environment: Environment) -> str:
+    return environment["DYNO"]
+
+
+def _name(environment: Environment) -> str:
+    return f"acme {_dyno(environment)}"
+
+
+def _promises(environment: Environment) -> Promises:
+    app = _app(environment)
+    return Promises(Path(environment[LEDGER]), writer=f"{app}.{_dyno(environment)}", app=app)
+
+
+def _sightings(environment: Environment) -> Sightings:
+    return Sightings(Path(environment[LEDGER]), app=_app(environment), dyno=_dyno(environment))
+
+
 def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _on_sigterm(act: Callable[[], object]) -> None:
-    signal.signal(signal.SIGTERM, lambda _number, _frame: act() and None)
-
-
-PARTS: dict[str, Callable[[Mapping[str, str]], int]] = {
+PARTS: dict[str, Callable[[Environment], int]] = {
     "web": web,
     "worker": worker,
+    "job": job,
     "smoke": smoke,
     "release": release,
+    "admin": admin,
+    "admin-smoke": admin_smoke,
+    "reader": read,
+    "reader-smoke": reader_smoke,
 }
 
 
@@ -253,8 +325,9 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in PARTS:
         print(f"usage: application {'|'.join(PARTS)}", file=sys.stderr)
         return 64
-    if not os.environ.get("DATABASE_URL"):
-        print("DATABASE_URL is not set", flush=True)
+    needed = reader.NEEDED if arguments[0].startswith("reader") else DATABASE
+    if not os.environ.get(needed):
+        print(f"{needed} is not set", flush=True)
         return 1
     return PARTS[arguments[0]](os.environ)
 

@@ -1,6 +1,6 @@
 """The one process that holds a lab together: servers, relays, both APIs, the application's users.
 
-    python -m pgcutover.lab.daemon --dir D --size small --speed 10 --seed 1 --rds-major 18
+    python -m pgcutover.lab.daemon --dir D --size small --speed 10 --seed 1 --rds-major 18 --world single
 
 Started by `world.up`, ended by SIGTERM. Everything it started ends with it, in reverse order; should it be killed, its
 guardian ends what is left. It prints no secret: its output is D/log/daemon.log.
@@ -18,38 +18,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pgcutover.errors import ToolError
 from pgcutover.facts.names import Dsn, Secret
 from pgcutover.lab import guardian, handout, processes, statefile, stray
 from pgcutover.lab.clients import install_clients
-from pgcutover.lab.clusters import Cluster
-from pgcutover.lab.dataset import HEROKU_MAJOR, SCALE, HerokuDatabase, Size, create_heroku_database
-from pgcutover.lab.handout import Access
-from pgcutover.lab.heroku.acme import API
+from pgcutover.lab.dataset import HEROKU_MAJOR, PLAN, SCALE, Size
+from pgcutover.lab.handout import Access, Environment
+from pgcutover.lab.heroku import acme
 from pgcutover.lab.heroku.pace import BOOT_S
 from pgcutover.lab.heroku.records import DynoState
 from pgcutover.lab.heroku.server import HerokuLab
-from pgcutover.lab.layout import HerokuServer, LabLayout
-from pgcutover.lab.relay import Relay
+from pgcutover.lab.layout import WORLDS, LabLayout, World
+from pgcutover.lab.machines import Machines, Order
 from pgcutover.lab.statefile import LabState
 from pgcutover.lab.tls import CertificateAuthority, self_signed
 
-HOST = "127.0.0.1"
-HEROKU_SETTINGS = MappingProxyType(
-    {
-        # Above the plan's limit, so that the limit is what a client meets.
-        "max_connections": "200",
-        "max_prepared_transactions": "20",
-        # A follower whose leader was away looks again after this long; five seconds by default.
-        "wal_retrieve_retry_interval": "500ms",
-    }
-)
-SLOT = "heroku_follower"
+PRODUCTION_PLAN = "heroku-postgresql:premium-0"
+"""Of the whole world: a plan whose leader is failed over. https://devcenter.heroku.com/articles/heroku-postgres-ha"""
+STAGING_MAJOR = 18
+QUIET_REQUESTS_PER_S = 2.0
+"""Of the apps beside the one that earns the money."""
+ENVIRONMENTS = ("production", "staging")
 BOOT_MARGIN_S = 90.0
 POLL_S = 0.05
+FORMED = ("web", "worker")
+"""A dyno of the scheduler comes and goes."""
 CHILD_GRACE_S = 10.0
 
 
@@ -62,6 +57,7 @@ class Wish:
     speed: float
     seed: int
     rds_major: int
+    world: World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,42 +106,56 @@ class Daemon:
     def _build(self, stack: ExitStack) -> dict[str, Any]:
         """Start everything, what can be at the same time at the same time; returns the facts for state.json."""
         layout = self.layout
-        leader = Cluster(layout.heroku / "leader", HEROKU_MAJOR, settings=HEROKU_SETTINGS)
-        follower = Cluster(layout.heroku / "follower", HEROKU_MAJOR, settings=HEROKU_SETTINGS)
-        for cluster in (leader, follower):
-            stack.callback(cluster.stop)
+        certificate = self_signed(layout.tls, stem="heroku")
+        machines = [Machines(layout.heroku, order, certificate) for order in self._orders()]
+        for one in machines:
+            stack.callback(one.stop)
         authority = CertificateAuthority.create(layout.tls)
-        with ThreadPoolExecutor(1) as beside:
-            servers = beside.submit(self._start_servers, leader, follower)
+        with ThreadPoolExecutor(len(machines)) as beside:
+            started = [beside.submit(one.start, self._reached) for one in machines]
             aws = self._start_rds(stack, authority)
             clients = install_clients(layout.directory)
-            made = servers.result()
-        relays = self._start_relays(stack, leader, follower)
-        shown = [_server(made, cluster, relay) for cluster, relay in zip((leader, follower), relays, strict=True)]
-        heroku = self._start_heroku(stack, authority.bundle, *shown)
-        app_url = self._await_application(heroku.lab)
-        self._start_people(stack, app_url, made, shown[0])
-        handout.write_config(layout, pg_bin=clients, postgres=str(self.wish.rds_major))
+            for start in started:
+                start.result()
+        heroku = self._start_heroku(stack, authority.bundle, machines)
+        apps = self._await_applications(heroku.lab)
+        self._start_people(stack, apps, machines[0])
+        handout.write_config(layout, pg_bin=clients, environments=self._environments())
         handout.write_environment(layout, handout.variables(heroku=heroku.access, aws=aws, ca=authority.bundle))
-        ports = {"leader": leader.port, "follower": follower.port}
-        ports |= {f"{name}_tls": relay.port for name, relay in zip(tuple(ports), relays, strict=True)}
-        return self._facts(urls={"heroku": heroku.access.url, "aws": aws.url, "app": app_url}, ports=ports)
+        return self._facts(
+            urls={"heroku": heroku.access.url, "aws": aws.url, "app": apps[acme.API]},
+            ports={name: port for one in machines for name, port in one.ports.items()},
+            systems={one.system(): name for name, one in zip(ENVIRONMENTS, machines, strict=False)},
+        )
+
+    @property
+    def _whole(self) -> bool:
+        return self.wish.world == "whole"
+
+    def _orders(self) -> list[Order]:
+        """Production first."""
+        size, seed = self.wish.size, self.wish.seed
+        if not self._whole:
+            return [Order(major=HEROKU_MAJOR, size=size, seed=seed, plan=PLAN)]
+        return [
+            Order(major=HEROKU_MAJOR, size=size, seed=seed, plan=PRODUCTION_PLAN, shared=True),
+            Order(prefix="staging-", major=STAGING_MAJOR, size="tiny", seed=seed + 1, plan=PLAN),
+        ]
+
+    def _environments(self) -> list[Environment]:
+        production, staging = ENVIRONMENTS
+        postgres = str(self.wish.rds_major)
+        if not self._whole:
+            return [_environment(production, acme.API, postgres)]
+        return [
+            _environment(production, acme.API, postgres, acme.ADMIN, acme.REPORTS),
+            _environment(staging, acme.STAGING_API, str(STAGING_MAJOR), acme.STAGING_REPORTS),
+        ]
 
     def _facts(self, **found: Any) -> dict[str, Any]:
         wish = self.wish
-        asked = {"size": wish.size, "speed": wish.speed, "seed": wish.seed, "rds_major": wish.rds_major}
+        asked = {name: getattr(wish, name) for name in ("size", "speed", "seed", "rds_major", "world")}
         return {"pid": os.getpid(), "started_at": time.time(), **asked, **found}
-
-    def _start_servers(self, leader: Cluster, follower: Cluster) -> HerokuDatabase:
-        leader.initdb()
-        leader.start()
-        self._reached("leader runs")
-        made = create_heroku_database(leader, size=self.wish.size, seed=self.wish.seed)
-        self._reached("dataset made")
-        follower.follow(leader, SLOT)
-        follower.start()
-        self._reached("follower runs")
-        return made
 
     def _start_rds(self, stack: ExitStack, authority: CertificateAuthority) -> Access:
         # moto takes seconds to import: while the servers start, not before.
@@ -157,48 +167,54 @@ class Daemon:
         self._reached("RDS answers")
         return Access(url=url, user=rds.ADMIN_KEY, secret=rds.SECRET_KEY)
 
-    def _start_relays(self, stack: ExitStack, *clusters: Cluster) -> list[Relay]:
-        certificate, key = self_signed(self.layout.tls, stem="heroku")
-        relays = [Relay(cluster.port, certificate, key) for cluster in clusters]
-        for relay in relays:
-            relay.start()
-            stack.callback(relay.stop)
-        return relays
-
-    def _start_heroku(
-        self, stack: ExitStack, ca_bundle: Path, leader: HerokuServer, follower: HerokuServer
-    ) -> StartedHeroku:
+    def _start_heroku(self, stack: ExitStack, ca_bundle: Path, machines: list[Machines]) -> StartedHeroku:
         api_key = f"HRKU-{secrets.token_hex(16)}"
+        production = machines[0].pair
         lab = HerokuLab(
-            self.layout, ca_bundle, leader, follower, speed=self.wish.speed, seed=self.wish.seed, api_key=api_key
+            self.layout,
+            ca_bundle,
+            production.leader,
+            production.follower,
+            speed=self.wish.speed,
+            seed=self.wish.seed,
+            api_key=api_key,
+            staging=machines[1].pair if self._whole else None,
+            fail_over=lambda dead: next(one for one in machines if one.pair.leader.port == dead.port).fail_over(),
         )
         stack.callback(lab.stop)
         return StartedHeroku(lab=lab, access=Access(url=lab.start(), user="", secret=api_key))
 
-    def _await_application(self, heroku: HerokuLab) -> str:
-        """Until every dyno of the app is up; returns where its users find it."""
+    def _await_applications(self, heroku: HerokuLab) -> dict[str, str]:
+        """Until every dyno of every app is up; returns where each app's users find it."""
         deadline = time.monotonic() + BOOT_S[1] / self.wish.speed + BOOT_MARGIN_S
+        apps = tuple(heroku.platform.estate.apps)
         while not self._told_to_end.wait(POLL_S):
-            dynos = heroku.platform.dynos.list(API)
+            dynos = [dyno for app in apps for dyno in heroku.platform.dynos.list(app) if dyno.type in FORMED]
             if dynos and all(dyno.state is DynoState.UP for dyno in dynos):
                 break
             if time.monotonic() > deadline:
-                raise ToolError(f"the dynos of {API} did not come up: {[f'{d.name} {d.state}' for d in dynos]}")
-        self._reached("application runs")
-        return heroku.router_url()
+                raise ToolError(f"dynos did not come up: {[f'{d.app} {d.name} {d.state}' for d in dynos]}")
+        self._reached("applications run")
+        return {app: heroku.router_url(app) for app in apps}
 
-    def _start_people(self, stack: ExitStack, url: str, made: HerokuDatabase, leader: HerokuServer) -> None:
-        """The app's users, and the writer with a copied URL."""
+    def _start_people(self, stack: ExitStack, apps: dict[str, str], production: Machines) -> None:
+        """The apps' users, and the writer with a copied URL."""
+        leader = production.pair.leader
         copied = Dsn(
             host=leader.host,
             port=leader.port,
-            user=made.owner,
-            password=Secret(made.owner_password),
-            database=made.database,
+            user=leader.owner,
+            password=Secret(leader.password),
+            database=leader.database,
         )
-        self._adopt(stack, "stray", stray.start(copied.url().reveal(), self.layout.ledger, judged_in=API))
-        people = [sys.executable, "-m", "pgcutover.lab.people", url, str(self.layout.ledger), API]
-        self._adopt(stack, "people", subprocess.Popen(people, stdin=subprocess.DEVNULL))
+        self._adopt(stack, "stray", stray.start(copied.url().reveal(), self.layout.ledger, judged_in=acme.API))
+        self._adopt(stack, "people", self._people(apps[acme.API], acme.API))
+        for app in (acme.ADMIN, acme.STAGING_API) if self._whole else ():
+            self._adopt(stack, f"people-{app}", self._people(apps[app], app, str(QUIET_REQUESTS_PER_S)))
+
+    def _people(self, url: str, app: str, *more: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "pgcutover.lab.people", url, str(self.layout.ledger), app, *more]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def _adopt(self, stack: ExitStack, name: str, child: "subprocess.Popen[bytes]") -> None:
         processes.record(self.layout.run, name, child.pid)
@@ -223,18 +239,9 @@ class Daemon:
         print(f"{time.monotonic() - self._began:7.2f} s  {text}", flush=True)
 
 
-def _server(made: HerokuDatabase, cluster: Cluster, relay: Relay) -> HerokuServer:
-    return HerokuServer(
-        host=HOST,
-        port=relay.port,
-        cluster_port=cluster.port,
-        database=made.database,
-        owner=made.owner,
-        password=made.owner_password,
-        credentials={made.credential: made.credential_password},
-        superuser_socket=cluster.socket_dir,
-        plan=made.plan,
-    )
+def _environment(name: str, billing_app: str, postgres: str, *others: str) -> Environment:
+    smoke = {app: acme.SMOKE[app] for app in (billing_app, *others)}
+    return Environment(name=name, database=f"{billing_app}::DATABASE", smoke=smoke, postgres=postgres)
 
 
 def main(arguments: list[str]) -> None:
@@ -244,6 +251,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--speed", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--rds-major", type=int, required=True)
+    parser.add_argument("--world", choices=WORLDS, required=True)
     # No directory that somebody may want to remove or unmount is held.
     os.chdir("/")
     Daemon(Wish(**vars(parser.parse_args(arguments)))).run()

@@ -5,7 +5,7 @@ Written by the daemon once it knows its ports, read by everything else. lab.env 
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,17 +18,20 @@ version = 1
 
 [tools]
 pg_bin = {pg_bin}
-
+"""
+ENVIRONMENT = """
 # A lab: nobody's production, so no colleague's code is asked for.
-[environments.production]
+[environments.{name}]
 production = false
-database = "acme-api::DATABASE"
-apps = ["acme-api"]
-
-[environments.production.app.acme-api]
-smoke = "python -m pgcutover.lab.application smoke"
-
-[environments.production.target]
+database = "{database}"
+apps = {apps}
+"""
+APP = """
+[environments.{name}.app.{app}]
+smoke = "{smoke}"
+"""
+TARGET = """
+[environments.{name}.target]
 region = "{region}"
 exposure = "public-tls"
 size = "next"
@@ -43,6 +46,17 @@ class Access:
     url: str
     user: str
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment of the config."""
+
+    name: str
+    database: str
+    smoke: Mapping[str, str]
+    """Its apps, each with the command that tries it."""
+    postgres: str
 
 
 def variables(*, heroku: Access, aws: Access, ca: Path) -> dict[str, str]:
@@ -88,11 +102,15 @@ def read_environment(layout: LabLayout) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
-def write_config(layout: LabLayout, *, pg_bin: Mapping[int, Path], postgres: str) -> None:
-    layout.config.write_text(
-        # A JSON array of strings is a TOML one too.
-        TOML.format(pg_bin=json.dumps([str(path) for path in pg_bin.values()]), region=REGION, postgres=postgres)
-    )
+def write_config(layout: LabLayout, *, pg_bin: Mapping[int, Path], environments: Iterable[Environment]) -> None:
+    # A JSON array of strings is a TOML one too.
+    parts = [TOML.format(pg_bin=json.dumps([str(path) for path in pg_bin.values()]))]
+    for one in environments:
+        name, apps = one.name, json.dumps(list(one.smoke))
+        parts.append(ENVIRONMENT.format(name=name, database=one.database, apps=apps))
+        parts += [APP.format(name=name, app=app, smoke=command) for app, command in one.smoke.items()]
+        parts.append(TARGET.format(name=name, region=REGION, postgres=one.postgres))
+    layout.config.write_text("".join(parts))
 
 
 def _quoted(value: str) -> str:

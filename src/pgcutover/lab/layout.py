@@ -6,6 +6,11 @@ so that two labs in two directories share nothing.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
+
+World: TypeAlias = Literal["single", "whole"]
+WORLDS: tuple[World, ...] = ("single", "whole")
+"""What acme has: see `heroku.acme`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class LabLayout:
 
     @property
     def heroku(self) -> Path:
-        """Heroku's side: `leader/` and `follower/` are clusters, the rest belongs to the API and its dynos."""
+        """Heroku's side: `leader/`, `follower/` and so on are clusters, the rest belongs to the API and its dynos."""
         return self.directory / "heroku"
 
     @property
@@ -91,3 +96,13 @@ class HerokuServer:
     superuser_socket: Path
     """Socket directory: `psycopg.connect(host=superuser_socket, port=cluster_port, user="rdsadmin")` is superuser."""
     plan: str
+    pooler_port: int = 0
+    """Of the server-side pooler; 0 while there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HerokuPair:
+    """The databases of one environment."""
+
+    leader: HerokuServer
+    follower: HerokuServer

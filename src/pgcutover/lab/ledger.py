@@ -20,13 +20,17 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgcutover.errors import RefusedError, TargetError
 from pgcutover.lab import orders, stray
+from pgcutover.lab.heroku.acme import API
 from pgcutover.lab.heroku.state import SLUG, estate_file
 from pgcutover.lab.layout import LabLayout
 from pgcutover.lab.promises import Entry, Kind, Op, read
+from pgcutover.lab.reader import NEEDED
 
 GAP_S = 1.0
 """A shorter silence is the application's own rhythm."""
 DATABASE_VARIABLE = "DATABASE_URL"
+FIRST = (DATABASE_VARIABLE, NEEDED)
+"""The variable by which an app is said to be on one side or the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +80,8 @@ def check(layout: LabLayout) -> dict[str, Any]:
         "lost": len(verdict.lost),
         "doubled": len(set(verdict.doubled)),
         "unjudged": len(acknowledged) - len(judged),
-        "outage_s": _outages(entries),
-        "apps": {
-            name: {
-                "database": _side(estate, app["config"].get(DATABASE_VARIABLE)),
-                "maintenance": app["maintenance"],
-                "formation": {process: found["quantity"] for process, found in app["formation"].items()},
-            }
-            for name, app in estate["apps"].items()
-        },
+        "outage_s": {**_silences(entries, API), **_failures(entries, API)},
+        "apps": {name: _app(estate, name, entries, slug) for name in estate["apps"]},
         "lost_tokens": verdict.lost,
         "doubled_tokens": sorted(set(verdict.doubled)),
         "stray": _stray(entries),
@@ -164,17 +161,35 @@ def spans(entries: Iterable[Entry], *, until: float) -> list[float]:
     return found if began is None else [*found, max(0.0, until - began)]
 
 
-def _outages(entries: Sequence[Entry]) -> dict[str, float]:
-    now = time.time()
-    writes = [e.at for e in entries if e.kind is Kind.ACKNOWLEDGED and e.app != stray.APP]
-    users = [e for e in entries if e.writer.endswith(".people")]
-    database, seen = gaps(writes, until=now), spans(users, until=now)
-    return {
-        "database": round(sum(database, 0.0), 3),
-        "users": round(sum(seen, 0.0), 3),
-        "longest_database": round(max(database, default=0.0), 3),
-        "longest_users": round(max(seen, default=0.0), 3),
+def _app(estate: Mapping[str, Any], name: str, entries: Sequence[Entry], slug: Path) -> dict[str, Any]:
+    """One app as it is now; `database` is where the first of its databases is."""
+    app = estate["apps"][name]
+    databases = {
+        variable: {"side": _side(estate, url), "role": _role(estate, url, slug)}
+        for variable, url in sorted(app["config"].items())
+        if url.startswith(("postgres://", "postgresql://"))
     }
+    first = next((variable for variable in FIRST if variable in databases), None)
+    return {
+        "database": databases[first]["side"] if first else "none",
+        "databases": databases,
+        "maintenance": app["maintenance"],
+        "formation": {process: found["quantity"] for process, found in app["formation"].items()},
+        # Apps with few users are silent by themselves: only what those met tells of an outage.
+        "outage_s": _failures(entries, name),
+    }
+
+
+def _silences(entries: Iterable[Entry], app: str) -> dict[str, float]:
+    """How long an app's database acknowledged nothing."""
+    found = gaps((e.at for e in entries if e.app == app and e.kind is Kind.ACKNOWLEDGED), until=time.time())
+    return {"database": round(sum(found, 0.0), 3), "longest_database": round(max(found, default=0.0), 3)}
+
+
+def _failures(entries: Iterable[Entry], app: str) -> dict[str, float]:
+    """How long an app's users were refused."""
+    found = spans((e for e in entries if e.app == app and e.writer.endswith(".people")), until=time.time())
+    return {"users": round(sum(found, 0.0), 3), "longest_users": round(max(found, default=0.0), 3)}
 
 
 def _stray(entries: Iterable[Entry]) -> dict[str, Any]:
@@ -200,36 +215,59 @@ def _estate(layout: LabLayout) -> dict[str, Any]:
 
 def _urls(estate: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, str]:
     """By app: the URL of its database, for each app that was promised something and has a database."""
-    apps = {entry.judged_in for entry in entries}
+    apps = {entry.judged_in for entry in entries if entry.kind is Kind.ACKNOWLEDGED}
     config = {name: app["config"] for name, app in estate["apps"].items() if name in apps}
     return {name: found[DATABASE_VARIABLE] for name, found in config.items() if found.get(DATABASE_VARIABLE)}
 
 
-def _rows(url: str, slug: Path) -> dict[str, Row]:
-    found: dict[str, list[int]] = defaultdict(list)
+def _connect(url: str, slug: Path) -> psycopg.Connection:
+    """A session as the app would open it. Close it."""
     place = conninfo_to_dict(url)
     if place.get("sslrootcert"):
         # The app's URL names a file of its slug, relative to where its dynos run.
         place["sslrootcert"] = str(slug / str(place["sslrootcert"]))
+    return orders.connect(make_conninfo("", **place), name="lab check")
+
+
+def _rows(url: str, slug: Path) -> dict[str, Row]:
+    found: dict[str, list[int]] = defaultdict(list)
     try:
-        with orders.connect(make_conninfo("", **place), name="lab check") as session:
+        with _connect(url, slug) as session:
             for token, version in session.execute("SELECT token::text, version FROM public.ledger_entries"):
                 found[token].append(version)
     except psycopg.Error as cause:
+        place = urlsplit(url)
         raise TargetError(
-            f"the database at {place.get('host')}:{place.get('port')} could not be read for the ledger: "
+            f"the database at {place.hostname}:{place.port} could not be read for the ledger: "
             f"{' '.join(str(cause).split())}",
             hint="The lab must be up, and the app's DATABASE_URL right.",
         ) from cause
     return {token: Row(version=max(versions), copies=len(versions)) for token, versions in found.items()}
 
 
-def _side(estate: Mapping[str, Any], url: str | None) -> str:
-    """`heroku`, `rds`, or `none` when the app has no database at the moment."""
-    if not url:
-        return "none"
+def _side(estate: Mapping[str, Any], url: str) -> str:
+    """`heroku` or `rds`."""
+    return "rds" if _server(estate, url) is None else "heroku"
+
+
+def _role(estate: Mapping[str, Any], url: str, slug: Path) -> str:
+    """`primary` or `replica`; `unknown` when a server that Heroku does not know does not say."""
+    server = _server(estate, url)
+    if server is not None:
+        return "replica" if server["following"] else "primary"
+    try:
+        with _connect(url, slug) as session:
+            row = session.execute("SELECT pg_is_in_recovery()").fetchone()
+    except psycopg.Error:
+        return "unknown"
+    return "replica" if row == (True,) else "primary"
+
+
+def _server(estate: Mapping[str, Any], url: str) -> Mapping[str, Any] | None:
+    """The database on Heroku that a URL names."""
     place = urlsplit(url)
     for server in estate["servers"].values():
         if place.hostname == server["host"] and place.port in server["ports"]:
-            return "heroku"
-    return "rds"
+            found: Mapping[str, Any] = server
+            return found
+    return None

@@ -18,13 +18,16 @@ CONNECT_TIMEOUT_S = 5
 KNOWN_ACCOUNTS = 100
 
 
-def connect(url: str, *, name: str, **more: Any) -> psycopg.Connection:
-    """A session as the app opens it, in autocommit: transactions are asked for by name. Close it."""
+def connect(url: str, *, name: str, sslmode: str | None = DEFAULT_SSLMODE, **more: Any) -> psycopg.Connection:
+    """A session as the app opens it, in autocommit: transactions are asked for by name. Close it.
+
+    `sslmode` counts where the URL names none; None leaves it to libpq.
+    """
     known = psycopg.conninfo.conninfo_to_dict(url)
     return psycopg.connect(
         url,
         autocommit=True,
-        sslmode=str(known.get("sslmode") or DEFAULT_SSLMODE),
+        sslmode=known.get("sslmode") or sslmode,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name=name,
         **more,
@@ -78,6 +81,11 @@ def record_event(connection: psycopg.Connection, token: str, *, account: int) ->
 def change(connection: psycopg.Connection, token: str) -> Write | None:
     """One version on; None when there is no such entry."""
     connection.execute("UPDATE orders SET status = 'paid' WHERE meta @> jsonb_build_object('token', %s::text)", [token])
+    return amend(connection, token)
+
+
+def amend(connection: psycopg.Connection, token: str) -> Write | None:
+    """Only the ledger's part of a change."""
     row = connection.execute(
         "UPDATE ledger_entries SET version = version + 1, payload = payload || '+' WHERE token = %s RETURNING version",
         [token],
@@ -88,5 +96,10 @@ def change(connection: psycopg.Connection, token: str) -> Write | None:
 def cancel(connection: psycopg.Connection, token: str) -> Write | None:
     """Order, items and entry are gone; None when there was no such entry."""
     connection.execute("DELETE FROM orders WHERE meta @> jsonb_build_object('token', %s::text)", [token])
+    return strike(connection, token)
+
+
+def strike(connection: psycopg.Connection, token: str) -> Write | None:
+    """Only the ledger's part of a cancellation."""
     row = connection.execute("DELETE FROM ledger_entries WHERE token = %s RETURNING version", [token]).fetchone()
     return None if row is None else Write(op=Op.DELETE, token=token, version=row[0])

@@ -1,7 +1,8 @@
 """acme's users: they place, change, cancel and look up orders through the router, about ten times a second.
 
-`python -m pgcutover.lab.people URL LEDGER_DIRECTORY APP`, or `People` as threads of another process. Only what was
-answered with 201 is promised. They see what users see: maintenance pages, errors, silence until their patience ends.
+`python -m pgcutover.lab.people URL LEDGER_DIRECTORY APP [REQUESTS_PER_S]`, or `People` as threads of another process.
+Only what was answered with 201 is promised. They see what users see: maintenance pages, errors, silence until their
+patience ends.
 """
 
 import http.client
@@ -101,10 +102,11 @@ class People:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 3:
-        print("usage: people URL LEDGER_DIRECTORY APP", file=sys.stderr)
+    if len(arguments) not in (3, 4):
+        print("usage: people URL LEDGER_DIRECTORY APP [REQUESTS_PER_S]", file=sys.stderr)
         return 64
-    people = People(arguments[0], Path(arguments[1]), app=arguments[2])
+    requests_per_s = float(arguments[3]) if arguments[3:] else REQUESTS_PER_S
+    people = People(arguments[0], Path(arguments[1]), app=arguments[2], requests_per_s=requests_per_s)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from pgcutover.errors import ToolError, UsageError
 from pgcutover.lab import guardian, handout, ledger, processes, statefile
 from pgcutover.lab.clusters import binaries, require_entry
 from pgcutover.lab.dataset import HEROKU_MAJOR, SCALE, Size
-from pgcutover.lab.layout import LabLayout
+from pgcutover.lab.layout import WORLDS, LabLayout, World
 from pgcutover.lab.statefile import LabState
 
 DAEMON = "daemon"
-START_LIMIT_S: dict[Size, float] = {"small": 240.0, "medium": 600.0}
+START_LIMIT_S: dict[Size, float] = {"tiny": 240.0, "small": 240.0, "medium": 600.0}
+WHOLE_WORLD_S = 240.0
+"""On top, for a second environment and three more apps."""
 SLOWEST_BOOT_S = 30.0
 END_LIMIT_S = 120.0
 """Dynos may take 30 s to leave, and a server its time to write a checkpoint."""
@@ -82,13 +84,14 @@ def up(
     speed: float = 10.0,
     seed: int = 1,
     rds_major: int = 18,
+    world: World = "single",
     limit_s: float | None = None,
 ) -> LabInfo:
     """Start a lab; returns when its application serves users.
 
     A directory where a lab ran before gets a new one: what the old one's servers held is removed, what a person may
-    have worked on is moved to `earlier/`. `rds_major` is what the config asks RDS for. Without a limit, a generous one
-    for the size.
+    have worked on is moved to `earlier/`. `rds_major` is what the config asks RDS for in production; `heroku.acme`
+    tells what each `world` holds. Without a limit, a generous one for size and world.
 
     Raises:
         UsageError: the directory is somebody else's, a lab runs there, or the machine lacks something.
@@ -99,15 +102,19 @@ def up(
         raise UsageError(
             f"no lab of size {size} and speed {speed:g}", hint=f"Sizes: {', '.join(SCALE)}; speed above 0."
         )
+    if world not in WORLDS:
+        raise UsageError(f"no world called {world}", hint=f"Worlds: {', '.join(WORLDS)}.")
     for major in (HEROKU_MAJOR, rds_major):
         require_entry(binaries(major))
     with _alone(layout):
         _take(layout)
         statefile.write(layout, LabState.STARTING)
-        pid = _spawn(layout, size=size, speed=speed, seed=seed, rds_major=rds_major)
+        asked = {"size": size, "speed": speed, "seed": seed, "rds-major": rds_major, "world": world}
+        pid = _spawn(layout, asked)
         processes.record(layout.directory, DAEMON, pid)
     try:
-        facts = _await_ready(layout, pid, limit_s=limit_s or START_LIMIT_S[size] + SLOWEST_BOOT_S / speed)
+        generous_s = START_LIMIT_S[size] + SLOWEST_BOOT_S / speed + (WHOLE_WORLD_S if world == "whole" else 0)
+        facts = _await_ready(layout, pid, limit_s=limit_s or generous_s)
     except BaseException:
         down(layout.directory)
         raise
@@ -226,9 +233,9 @@ def _put_away(layout: LabLayout) -> None:
         path.unlink(missing_ok=True)
 
 
-def _spawn(layout: LabLayout, *, size: str, speed: float, seed: int, rds_major: int) -> int:
+def _spawn(layout: LabLayout, asked: Mapping[str, object]) -> int:
     """The daemon's pid. It is a session of its own, so that no terminal's Ctrl-C or hang-up reaches it."""
-    options = {"dir": layout.directory, "size": size, "speed": speed, "seed": seed, "rds-major": rds_major}
+    options = {"dir": layout.directory, **asked}
     command = [sys.executable, "-m", "pgcutover.lab.daemon", *(f"--{name}={value}" for name, value in options.items())]
     log = str(layout.daemon_log)
     return os.posix_spawn(

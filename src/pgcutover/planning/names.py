@@ -39,6 +39,13 @@ class Names:
     def parameter_group(self, family: str) -> str:
         return f"{self.instance}-{family}"
 
+    @property
+    def replica(self) -> str:
+        return f"{self.instance}-replica"
+
+    def replica_group(self, family: str) -> str:
+        return f"{self.replica}-{family}"
+
     def snapshot(self, run_number: int) -> str:
         """Taken after the lift."""
         return f"{self.instance}-after-lift-{run_number}"

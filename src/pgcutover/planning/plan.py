@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from pgcutover.facts.building import SortMemory
+from pgcutover.planning.likeness import PastDrill
 from pgcutover.planning.moves import AppMoves, KeptAttachment
 from pgcutover.planning.target import TargetPlan
 
@@ -91,7 +92,6 @@ class Decisions(_Value):
     kept: tuple[KeptAttachment, ...]
     source: SourcePlan
     target: TargetPlan
-    app_sslmode: str
     clients: ClientPlan
     jobs: int
     sort_memory: SortMemory = SortMemory.AUTO
@@ -106,6 +106,8 @@ class Plan(_Value):
     decisions: Decisions
     steps: tuple[PlannedStep, ...]
     advice: tuple[Advice, ...]
+    drills: tuple[PastDrill, ...] = ()
+    """What drills of other environments showed, and what they could not: of production's plans alone."""
     digest: str
 
     @property

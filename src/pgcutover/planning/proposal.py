@@ -5,18 +5,20 @@ the app's name by rule, so that the same command, run again on another machine, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
 from pgcutover.errors import ConfigError, RefusedError
-from pgcutover.facts.rds import EngineVersion, Instance, Network, Value, is_ours
+from pgcutover.facts.rds import Alarm, EngineVersion, Instance, Network, Value, is_ours
+from pgcutover.planning.alarms import alarms_for
 from pgcutover.planning.names import Names, names_for
 from pgcutover.planning.rds_extensions import RDS_EXTENSIONS
+from pgcutover.planning.replica import choose_replica
 from pgcutover.planning.sizing import SizeChoice, choose_size, class_facts
 from pgcutover.planning.storage import choose_storage, needed_gb, refuse_small_disk
 from pgcutover.planning.target import Occasion, SourceFacts, TargetFacts, TargetPlan, TargetWishes
-from pgcutover.planning.tuning import LoadFacts, load_values, production_values
+from pgcutover.planning.tuning import LoadFacts, load_values, production_values, slot_cap_mb
 
 ANYWHERE = "0.0.0.0/0"
 DEFAULT_PATH = '"$user", public'
@@ -118,8 +120,25 @@ def _new(
     if facts.instance is not None:
         built, again = _used_again(built, facts.instance, source)
         notes += again
+    chosen = choose_replica(wishes, source, facts, built, names)
+    built = built.model_copy(update={"replica": chosen.plan})
+    notes += chosen.notes
+    if wishes.alarms:
+        built = built.model_copy(update={"alarms": _alarms(wishes, facts, built)})
     plan, tuning = _tuned(built, source, facts, occasion.jobs)
     return TargetProposal(plan=plan, size=size, notes=(*notes, *tuning))
+
+
+def _alarms(wishes: TargetWishes, facts: TargetFacts, built: TargetPlan) -> tuple[Alarm, ...]:
+    replica = built.replica
+    alarms = alarms_for(
+        instance=built.instance,
+        primary=class_facts(built.instance_class, facts.known_classes),
+        replica=replica.identifier if replica else "",
+        replica_class=class_facts(replica.instance_class, facts.known_classes) if replica else None,
+        storage_gb=built.storage_gb,
+    )
+    return tuple(replace(alarm, topic=wishes.alarm_topic) for alarm in alarms)
 
 
 def _used_again(built: TargetPlan, found: Instance, source: SourceFacts) -> tuple[TargetPlan, list[str]]:
@@ -153,7 +172,9 @@ def _used_again(built: TargetPlan, found: Instance, source: SourceFacts) -> tupl
 def _tuned(built: TargetPlan, source: SourceFacts, facts: TargetFacts, jobs: int) -> tuple[TargetPlan, tuple[str, ...]]:
     names = [name for name, _ in source.extensions]
     instance = class_facts(built.instance_class, facts.known_classes)
-    lasting = production_values(names, built.database, facts.parameters)
+    # A slot, and so what it may keep, comes with a replica.
+    capped = (("max_slot_wal_keep_size", str(slot_cap_mb(built.storage_gb))),) if built.replica else ()
+    lasting = production_values(names, built.database, facts.parameters, capped)
     load = load_values(LoadFacts(instance=instance, storage_gb=built.storage_gb, jobs=jobs), facts.parameters)
     values = {"load_parameters": load.values, "production_parameters": lasting.values}
     return built.model_copy(update=values), (*lasting.notes, *load.notes)
@@ -194,7 +215,12 @@ def _existing(
     advised = needed_gb(data_bytes=source.data_bytes, index_bytes=source.index_bytes)
     if found.storage_gb < advised:
         notes = (*notes, f"{found.identifier} has {found.storage_gb} GiB; {advised} GiB leave room to grow")
-    return TargetProposal(plan=built, size=None, notes=(*notes, *_support(found.major)))
+    chosen = choose_replica(wishes, source, facts, built, names)
+    return TargetProposal(
+        plan=built.model_copy(update={"replica": chosen.plan}),
+        size=None,
+        notes=(*notes, *_support(found.major), *chosen.notes),
+    )
 
 
 def _refuse_instance(wishes: TargetWishes, source: SourceFacts, found: Instance) -> None:

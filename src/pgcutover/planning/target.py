@@ -12,6 +12,7 @@ from pgcutover.facts.inventory import DatabaseInventory, Grant
 from pgcutover.facts.rds import (
     OWNER_TAG,
     RUN_TAG,
+    Alarm,
     ClassFacts,
     DatabaseSpec,
     EngineVersion,
@@ -27,6 +28,9 @@ HEROKU_EXT = "heroku_ext"
 """Where Heroku puts extensions; column types name it, so it must exist under the same name.
 
 https://help.heroku.com/ZOFBHJCJ/heroku-postgres-extension-schema-restrictions"""
+
+
+ReplicaTime = Literal["auto", "before-load", "after-lift", "none"]
 
 
 class ReplicaPlan(BaseModel):
@@ -95,6 +99,7 @@ class TargetPlan(BaseModel):
     tags: tuple[tuple[str, str], ...]
     replica: ReplicaPlan | None = None
     """None where nothing followed the old database, or nobody wants one."""
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def public(self) -> bool:
@@ -157,6 +162,14 @@ class TargetWishes(Protocol):
     def allowed_cidrs(self) -> tuple[str, ...]: ...
     @property
     def subnet_ids(self) -> tuple[str, ...]: ...
+    @property
+    def replica(self) -> ReplicaTime: ...
+    @property
+    def replica_size(self) -> str: ...
+    @property
+    def alarms(self) -> bool: ...
+    @property
+    def alarm_topic(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +191,11 @@ class SourceFacts:
     public_create: bool
     extension_users: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What uses an extension, for those that something uses."""
+    followers: tuple[str, ...] = ()
+    """Followers that a listed app reads from."""
 
     @classmethod
-    def of(cls, inventory: DatabaseInventory, plan: str) -> "SourceFacts":
+    def of(cls, inventory: DatabaseInventory, plan: str, *, followers: tuple[str, ...] = ()) -> "SourceFacts":
         extensions = {(e.name, e.schema) for e in inventory.extensions if e.name != "plpgsql"}
         return cls(
             plan=plan,
@@ -196,6 +211,7 @@ class SourceFacts:
             credentials=tuple(sorted(inventory.roles)),
             extension_users=tuple((e.name, e.used_by) for e in inventory.extensions if e.used_by),
             public_create=any(_opens_public(grant) for grant in inventory.grants),
+            followers=followers,
         )
 
 
@@ -215,6 +231,10 @@ class TargetFacts:
     network: Network | None
     instance: Instance | None
     """The existing instance, or one that bears the name we would give."""
+    replica: Instance | None = None
+    """One that bears the name we would give the replica."""
+    family_parameters: tuple[Parameter, ...] = ()
+    """Of the family, for the replica's own group, where `parameters` are those of an existing instance's group."""
     group_shared_with: tuple[str, ...] = ()
     extensions: tuple[str, ...] | None = None
     """What the existing instance's server offers; None when there is no server to ask."""

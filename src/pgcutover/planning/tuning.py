@@ -101,6 +101,90 @@ class Tuning:
     notes: tuple[str, ...]
 
 
+STANDBY_DELAY_MS = 3_600_000
+"""How long replay waits for a query on the replica: with the default of 30 s, a long one is cancelled ("conflict with
+recovery") as soon as the primary vacuums what it reads. The replica falls behind by as much meanwhile.
+https://aws.amazon.com/premiumsupport/knowledge-center/rds-postgresql-error-conflict-recovery/"""
+REPLICA_SESSIONS = 20
+"""Long queries at a time that share a quarter of the memory, with two sorts or hashes each."""
+REPLICA_WORK_KB = (16 * MEBI_KB, 256 * MEBI_KB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaFacts:
+    """What the formulas of the replica's profile see."""
+
+    instance: ClassFacts
+    storage_gb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaRule:
+    name: str
+    formula: Callable[[ReplicaFacts], int | float]
+    why: str
+
+
+REPLICA_PROFILE: tuple[ReplicaRule, ...] = (
+    ReplicaRule(
+        name="hot_standby_feedback",
+        formula=lambda facts: 0,
+        why="a long query on the replica must not keep the primary from vacuuming",
+    ),
+    ReplicaRule(
+        name="idle_in_transaction_session_timeout",
+        formula=lambda facts: 600_000,
+        why="an idle tool must not hold a snapshot, and with it the replay",
+    ),
+    ReplicaRule(
+        name="log_min_duration_statement", formula=lambda facts: 5_000, why="long queries are named in the log"
+    ),
+    ReplicaRule(
+        name="max_parallel_workers_per_gather",
+        formula=lambda facts: min(4, facts.instance.vcpus),
+        why="few long queries, so each gets more cores",
+    ),
+    ReplicaRule(
+        name="max_standby_archive_delay",
+        formula=lambda facts: STANDBY_DELAY_MS,
+        why="the same while it replays from the archive, as it does when it is far behind",
+    ),
+    ReplicaRule(
+        name="max_standby_streaming_delay",
+        formula=lambda facts: STANDBY_DELAY_MS,
+        why="a long query is not cancelled because the primary vacuums",
+    ),
+    ReplicaRule(name="random_page_cost", formula=lambda facts: 1.1, why="the disk is an SSD"),
+    ReplicaRule(
+        name="statement_timeout",
+        formula=lambda facts: STANDBY_DELAY_MS,
+        why="no longer than the delay: a runaway query would hold the replay back",
+    ),
+    ReplicaRule(
+        name="temp_file_limit",
+        formula=lambda facts: slot_cap_mb(facts.storage_gb) * MEBI_KB,
+        why="one query must not fill the replica's disk",
+    ),
+    ReplicaRule(
+        name="work_mem",
+        formula=lambda facts: _within(
+            int(facts.instance.memory_gib * GIBI_KB / 4 / REPLICA_SESSIONS / 2), REPLICA_WORK_KB
+        ),
+        why="sorts and hashes of long queries stay in memory",
+    ),
+)
+
+
+def slot_cap_mb(storage_gb: int) -> int:
+    """WAL that the primary keeps for a replica that lags: between a tenth and a fifth of the disk.
+
+    Without a cap it fills the disk, and the primary stops; beyond it the replica goes on from the archive in S3. In
+    powers of two, so that a source that grows a little does not make another plan.
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PostgreSQL.Replication.ReadReplicas.Configuration.html
+    """
+    return int(1 << ((storage_gb * 1024 // 5).bit_length() - 1))
+
+
 def load_values(facts: LoadFacts, described: Sequence[Parameter]) -> Tuning:
     """The load profile for this instance, as far as the family or group takes it."""
     by_name = {p.name: p for p in described}
@@ -120,15 +204,27 @@ def load_values(facts: LoadFacts, described: Sequence[Parameter]) -> Tuning:
     return Tuning(values=tuple(values), notes=tuple(notes))
 
 
-def production_values(extensions: Collection[str], database: str, described: Sequence[Parameter]) -> Tuning:
+def replica_values(facts: ReplicaFacts, described: Sequence[Parameter]) -> Tuning:
+    """What the replica's own group holds beside `production_values`: room for long queries."""
+    return _accepted([(rule.name, str(rule.formula(facts))) for rule in REPLICA_PROFILE], described)
+
+
+def production_values(
+    extensions: Collection[str], database: str, described: Sequence[Parameter], further: Sequence[Value] = ()
+) -> Tuning:
     """What a group of our own holds from birth and for good; everything else stays at the family's defaults."""
-    by_name = {p.name: p for p in described}
     preload = [name for name in PRELOADED if name in extensions]
-    wanted: list[Value] = list(SECURITY)
+    wanted: list[Value] = [*SECURITY, *further]
     if preload:
         wanted.append(("shared_preload_libraries", ",".join([DEFAULT_PRELOAD, *preload])))
     if "pg_cron" in extensions:
         wanted.append(("cron.database_name", database))
+    return _accepted(wanted, described)
+
+
+def _accepted(wanted: Sequence[Value], described: Sequence[Parameter]) -> Tuning:
+    """Those that the family takes, by name, and why it does not take the others."""
+    by_name = {p.name: p for p in described}
     values, notes = [], []
     for name, value in sorted(wanted):
         problem = _unfit(by_name.get(name)) or _refused(by_name[name], value)

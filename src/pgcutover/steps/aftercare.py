@@ -7,6 +7,8 @@ from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.ports_aws import AwsWorld
 
+REPLICA_KEPT = InstanceChange(deletion_protection=True, minor_upgrades=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftercare:
@@ -28,6 +30,7 @@ class Aftercare:
             f"rds ModifyDBInstance BackupRetentionPeriod = {self.target.retention_days}, DeletionProtection = true",
             f"rds CreateDBSnapshot {self.target.snapshot}",
             *(("rds ModifyDBInstance MultiAZ = true",) if self.target.multi_az else ()),
+            *((f"rds ModifyDBInstance {self._replica} AutoMinorVersionUpgrade = true",) if self._replica else ()),
         )
 
     @property
@@ -38,6 +41,12 @@ class Aftercare:
             deletion_protection=True,
             minor_upgrades=True,
         )
+
+    @property
+    def _replica(self) -> str:
+        """The replica that streamed through the load; one that comes later is made as it shall be."""
+        replica = self.target.replica
+        return replica.identifier if replica is not None and replica.made == "before-load" else ""
 
     def observe(self, world: AwsWorld) -> Before:
         found = world.aws.instances.describe(self.target.instance)
@@ -54,13 +63,16 @@ class Aftercare:
         instances.change(target.instance, backups)
         instances.ensure_snapshot(target.instance, target.snapshot, dict(target.tags))
         instances.change(target.instance, self._wanted)
+        if self._replica:
+            instances.change(self._replica, REPLICA_KEPT)
 
     def verify(self, world: AwsWorld, before: Before) -> Finding:
         found = world.aws.instances.describe(self.target.instance)
         snapshot = world.aws.instances.snapshot_exists(self.target.snapshot)
         if found is None:
             return Finding(verdict=Verdict.ABSENT, detail=f"instance {self.target.instance} does not exist")
-        whole = self._wanted.holds(found) and snapshot
+        replica = world.aws.instances.describe(self._replica) if self._replica else None
+        whole = self._wanted.holds(found) and snapshot and (replica is None or REPLICA_KEPT.holds(replica))
         untouched = not snapshot and found.retention_days == before["retention_days"]
         return Finding(
             verdict=Verdict.WHOLE if whole else Verdict.ABSENT if untouched else Verdict.PARTIAL,

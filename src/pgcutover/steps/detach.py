@@ -27,11 +27,7 @@ class Detach:
 
     @property
     def by_hand(self) -> str:
-        return "; ".join(
-            f"heroku addons:attach {m.addon} --as {m.attachment} -a {app}"
-            + (f" --credential {m.namespace.partition(':')[2]}" if m.namespace else "")
-            for app, m in self._moves()
-        )
+        return "; ".join(_attach_by_hand(app, move) for app, move in self._moves())
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -46,7 +42,8 @@ class Detach:
             watch.quiet(app)
             found = find_attachment(world, app, move)
             if found:
-                with watch.making(app, f"detach {move.attachment}"):
+                # A release phase that needs the variable fails here; no dyno runs, and the switch's must succeed.
+                with watch.making(app, f"detach {move.attachment}", must_succeed=False):
                     world.heroku.detach(found.id)
 
     def verify(self, world: World, before: Before) -> Finding:
@@ -70,6 +67,13 @@ class Detach:
     @staticmethod
     def _watch(world: World, app: str) -> ReleaseWatch:
         return ReleaseWatch(heroku=world.heroku, notes=world.notes, clock=world.clock, apps=(app,))
+
+
+def _attach_by_hand(app: str, move: VariableMove) -> str:
+    where = f"{move.addon} --as {move.attachment} -a {app}"
+    if move.pooler:
+        return f"heroku pg:connection-pooling:attach {where}"
+    return f"heroku addons:attach {where}" + (f" --credential {move.credential}" if move.credential else "")
 
 
 def find_attachment(world: World, app: str, move: VariableMove) -> Attachment | None:

@@ -20,6 +20,9 @@ from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
 from pgcutover.steps.releases import ACCEPTED, MADE
 
+DRILL, DRILLED = "drill", "drilled"
+"""Kinds of the notes that begin and end a drill: both worlds and the environment's facts before; what differs after."""
+
 
 class Outcome(StrEnum):
     """Where a run stands as a whole; `phrase` says it to a person."""
@@ -132,6 +135,8 @@ class RunSummary(_Value):
     """Who opened, confirmed, accepted: one sentence each."""
     at_work: str = ""
     """The process on this machine that works on the run at this moment, in words."""
+    drilling: bool = False
+    """Whether the run is a drill that has not been compared with before."""
     destroyed: bool = False
     """Whether the new database was destroyed after going back."""
     next: tuple[str, ...]
@@ -193,6 +198,7 @@ def summarise(
         salvage_directory=str(salvage.get("directory", "")) if isinstance(salvage, Mapping) else "",
         salvage_doubts=tuple(_doubts(salvage, notes)),
         people=tuple(_people(run, notes)),
+        drilling={DRILL} == {note.kind for note in notes} & {DRILL, DRILLED},
         destroyed=any(note.kind == DESTROYED for note in notes),
         next=tuple(next_steps),
     )

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pgcutover.facts.estate import App, Attachment, Dyno, ProcessType, Release
 from pgcutover.facts.names import Secret
+from pgcutover.planning.moves import Role
 from pgcutover.running.step import Json
 
 
@@ -52,9 +53,9 @@ class Clock(Protocol):
 
 
 class NewUrl(Protocol):
-    """The URL that the applications get for the new database."""
+    """The URLs that the applications get for the new database; `user` is '' for the application's role."""
 
-    def app_url(self, *, sslmode: str) -> Secret: ...
+    def app_url(self, *, sslmode: str, server: Role, user: str) -> Secret: ...
 
 
 class World(Protocol):

@@ -29,14 +29,12 @@ class SaveConfig:
     def do(self, world: World, before: Before) -> None:
         for moves in self.apps:
             config = world.heroku.config(moves.app)
-            held = {
-                vault_key(moves.app, m.variable): config[m.variable] for m in moves.variables if m.variable in config
-            }
+            held = {vault_key(moves.app, name): config[name] for name in moves.saved if name in config}
             # A second call must not replace the old values by what the switch has written since.
             world.vault.put({key: value for key, value in held.items() if world.vault.get(key) is None})
 
     def verify(self, world: World, before: Before) -> Finding:
-        wanted = {vault_key(moves.app, m.variable) for moves in self.apps for m in moves.variables}
+        wanted = {vault_key(moves.app, name) for moves in self.apps for name in moves.saved}
         saved = set(world.vault.keys("config/"))
         missing = wanted - saved
         verdict = Verdict.WHOLE if not missing else Verdict.PARTIAL if wanted & saved else Verdict.ABSENT
@@ -52,6 +50,5 @@ class SaveConfig:
 
     @staticmethod
     def _digest(world: World, moves: AppMoves) -> str:
-        changing = {m.variable for m in moves.variables}
-        rest = sorted((k, v.reveal()) for k, v in world.heroku.config(moves.app).items() if k not in changing)
+        rest = sorted((k, v.reveal()) for k, v in world.heroku.config(moves.app).items() if k not in moves.changed)
         return hashlib.sha256(repr(rest).encode()).hexdigest()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pgcutover.errors import SmokeError
 from pgcutover.planning.moves import AppMoves
+from pgcutover.planning.pgbouncer import told
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.one_off import run_one_off
 from pgcutover.steps.ports import World
@@ -64,7 +65,7 @@ class Smoke:
 
     @staticmethod
     def _try(world: World, app: str, command: str) -> None:
-        outcome = run_one_off(world, app, command, env={})
+        outcome = run_one_off(world, app, told(command), env={})
         if outcome.status != 0:
             ended = "did not tell how it ended" if outcome.status is None else f"ended with status {outcome.status}"
             said = "; ".join(outcome.output[-3:]) or "no output"
@@ -80,15 +81,15 @@ def web_of(world: World, moves: AppMoves) -> dict[str, int]:
     return {kind: held[kind] for kind in moves.web_types if held.get(kind)}
 
 
-def wait_until_up(world: World, app: str, wanted: dict[str, int]) -> None:
-    """Wait until that many dynos of each type are up and stay up for a moment.
+def wait_until_up(world: World, app: str, wanted: dict[str, int], *, release: int = 0) -> None:
+    """Wait until that many dynos of each type, of this release or a later one, are up and stay up for a moment.
 
     Raises:
         SmokeError: one crashed, or they are not up within the limit.
     """
     begun, steady_since = world.clock.monotonic(), None
     while True:
-        dynos = world.heroku.dynos(app)
+        dynos = [d for d in world.heroku.dynos(app) if d.release >= release]
         crashed = [d.name for d in dynos if d.state == "crashed" and d.type in wanted]
         up = all(sum(d.type == kind and d.state == "up" for d in dynos) >= n for kind, n in wanted.items())
         now = world.clock.monotonic()

@@ -1,14 +1,17 @@
-"""Point the applications at the new database: one PATCH an app, every variable that held the old URL."""
+"""Point the applications at the new database: one PATCH an app, every variable that held the old URL.
 
-from collections.abc import Mapping
+Going back, and seeing that it is done, ask nothing of AWS: it may be what does not answer.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgcutover.errors import JournalError
 from pgcutover.facts.names import Secret
-from pgcutover.planning.moves import AppMoves
+from pgcutover.planning.moves import PGBOUNCER_URLS, AppMoves
 from pgcutover.running.step import Before, Finding, Verdict
+from pgcutover.steps.config_vars import new_values, newest_release_failed, set_config_vars
 from pgcutover.steps.ports import World
-from pgcutover.steps.releases import ReleaseWatch
 from pgcutover.steps.save_config import vault_key
 
 
@@ -17,72 +20,96 @@ class Switch:
     """The release that moves an app, release phase included; undone to the saved values."""
 
     apps: tuple[AppMoves, ...]
-    sslmode: str
+    """With the server that each variable names from now on, which may not be the one for good."""
     name: str = "switch"
     keeps_target: bool = False
 
     @property
     def title(self) -> str:
-        return "set " + "; ".join(f"{', '.join(m.variable for m in a.variables)} of {a.app}" for a in self.apps)
+        return "set " + "; ".join(f"{', '.join(a.changed)} of {a.app}" for a in self._changing())
 
     @property
     def by_hand(self) -> str:
-        return "; ".join(
-            f"heroku config:unset {' '.join(m.variable for m in a.variables)} -a {a.app}; set copied URLs again"
-            for a in self.apps
-        )
+        return "; ".join(line for app in self._changing() for line in _back_by_hand(app))
 
     @property
     def calls(self) -> tuple[str, ...]:
-        return tuple(
-            f"PATCH /apps/{a.app}/config-vars {{{', '.join(f'{m.variable}: NEW URL' for m in a.variables)}}}"
-            for a in self.apps
-        )
+        return tuple(f"PATCH /apps/{a.app}/config-vars {{{', '.join(_patched(a))}}}" for a in self._changing())
 
     def observe(self, world: World) -> Before:
         return {}
 
     def do(self, world: World, before: Before) -> None:
-        new = world.access.app_url(sslmode=self.sslmode)
         for moves in self.apps:
-            self._set(world, moves.app, {m.variable: new for m in moves.variables}, must_succeed=True)
+            set_config_vars(world, moves.app, new_values(world, moves), must_succeed=True)
 
     def verify(self, world: World, before: Before) -> Finding:
-        new = world.access.app_url(sslmode=self.sslmode)
-        configs = {moves.app: world.heroku.config(moves.app) for moves in self.apps}
-        named = [
-            (moves.app, m.variable, configs[moves.app].get(m.variable)) for moves in self.apps for m in moves.variables
-        ]
-        switched = [f"{app}:{variable}" for app, variable, value in named if value == new]
-        failed = [moves.app for moves in self.apps if self._newest_failed(world, moves.app)]
-        whole = len(switched) == len(named) and not failed
-        verdict = Verdict.WHOLE if whole else Verdict.PARTIAL if switched else Verdict.ABSENT
-        return Finding(verdict=verdict, evidence={"switched": switched, "release_failed": failed})
+        if self._as_before(world):
+            return Finding(verdict=Verdict.ABSENT)
+        wanted = {moves.app: new_values(world, moves) for moves in self.apps}
+        held = {app: world.heroku.config(app) for app in wanted}
+        named = [(app, name, held[app].get(name) == value) for app in wanted for name, value in wanted[app].items()]
+        failed = [app for app in wanted if newest_release_failed(world, app)]
+        whole = all(equal for _, _, equal in named) and not failed
+        switched = [f"{app}:{name}" for app, name, equal in named if equal]
+        return Finding(
+            verdict=Verdict.WHOLE if whole else Verdict.PARTIAL,
+            unchanged=not named,
+            evidence={"switched": switched, "release_failed": failed},
+        )
 
     def undo(self, world: World, before: Before) -> None:
+        """Raises:
+        JournalError: a value that was saved is not among the saved ones any more.
+        """
         for moves in self.apps:
-            old: dict[str, Secret | None] = {}
-            for move in moves.variables:
-                saved = world.vault.get(vault_key(moves.app, move.variable))
-                if move.attachment is None and saved is None:
-                    raise JournalError(
-                        f"the old value of {move.variable} of {moves.app} is not among the saved values",
-                        hint="Restore the vault file from status --export, or set the variable by hand.",
-                    )
-                old[move.variable] = None if move.attachment else saved
-            self._set(world, moves.app, old, must_succeed=False)
+            set_config_vars(world, moves.app, _old_values(world, moves), must_succeed=False)
 
-    def _set(self, world: World, app: str, wanted: Mapping[str, Secret | None], *, must_succeed: bool) -> None:
-        watch = ReleaseWatch(heroku=world.heroku, notes=world.notes, clock=world.clock, apps=(app,))
-        watch.quiet(app)
-        config = world.heroku.config(app)
-        # An attachment that came back already owns its variable, which then cannot be unset and need not be.
-        owned = {a.variable for a in world.heroku.app_attachments(app)}
-        changes = {k: v for k, v in wanted.items() if k not in owned and config.get(k) != v}
-        if changes:
-            with watch.making(app, f"set {', '.join(sorted(changes))}", must_succeed=must_succeed):
-                world.heroku.set_config(app, changes)
+    def _changing(self) -> tuple[AppMoves, ...]:
+        return tuple(a for a in self.apps if a.changed)
 
-    @staticmethod
-    def _newest_failed(world: World, app: str) -> bool:
-        return any(r.status != "succeeded" for r in world.heroku.releases(app, newest=1))
+    def _as_before(self, world: World) -> bool:
+        """Whether no app has any of the new values, told from the old ones alone."""
+        for moves in self._changing():
+            config = world.heroku.config(moves.app)
+            owned = {a.variable for a in world.heroku.app_attachments(moves.app)}
+            try:
+                old = _old_values(world, moves)
+            except JournalError:
+                return False
+            if any(name not in owned and config.get(name) != value for name, value in old.items()):
+                return False
+        return bool(self._changing())
+
+
+def _old_values(world: World, moves: AppMoves) -> dict[str, Secret | None]:
+    """What the variables are while nothing is switched: no attachment's value, for attaching sets that."""
+    old: dict[str, Secret | None] = {m.variable: None for m in moves.variables if m.attachment}
+    for name in moves.changed:
+        if name in old:
+            continue
+        saved = world.vault.get(vault_key(moves.app, name))
+        if saved is None and name in moves.saved:
+            raise JournalError(
+                f"the old value of {name} of {moves.app} is not among the saved values",
+                hint="Restore the vault file from status --export, or set the variable by hand.",
+            )
+        old[name] = saved if name in moves.saved else None
+    return old
+
+
+def _patched(moves: AppMoves) -> Iterator[str]:
+    for move in moves.variables:
+        yield f"{move.variable}: URL OF THE {move.role.upper()}{f' AS {move.user}' if move.user else ''}"
+    if moves.pooling:
+        yield f"{PGBOUNCER_URLS}: {moves.pooling.urls}"
+
+
+def _back_by_hand(moves: AppMoves) -> Iterator[str]:
+    unset = [name for name in moves.changed if name not in moves.saved]
+    unset += [m.variable for m in moves.variables if m.attachment]
+    again = [name for name in moves.saved if name not in unset]
+    if unset:
+        yield f"heroku config:unset {' '.join(unset)} -a {moves.app}"
+    if again:
+        yield f"set {', '.join(again)} of {moves.app} to what they were"

@@ -20,7 +20,7 @@ def survey_target(aws: AwsGate, wishes: TargetWishes, source: SourceFacts, occas
         QuotaError: the account has no room for another instance.
         RightsError: the credentials lack a right to read.
     """
-    return _existing(aws, wishes) if wishes.existing else _new(aws, wishes, source, occasion)
+    return _existing(aws, wishes, occasion) if wishes.existing else _new(aws, wishes, source, occasion)
 
 
 def _new(aws: AwsGate, wishes: TargetWishes, source: SourceFacts, occasion: Occasion) -> TargetFacts:
@@ -29,8 +29,8 @@ def _new(aws: AwsGate, wishes: TargetWishes, source: SourceFacts, occasion: Occa
     found = aws.instances.describe(names_for(occasion.app).instance)
     if found is None or not is_ours(dict(found.tags), dict(occasion.tags)):
         storage = wishes.storage_gb or needed_gb(data_bytes=source.data_bytes, index_bytes=source.index_bytes)
-        aws.offers.refuse_full(storage)
-    asked = candidates(wishes.size, source.plan)
+        aws.offers.refuse_full(storage, replica=_wants_replica(wishes, source))
+    asked = (*candidates(wishes.size, source.plan), *_replica_class(wishes))
     return TargetFacts(
         versions=versions,
         orderable=aws.offers.orderable(version.version, asked),
@@ -38,10 +38,11 @@ def _new(aws: AwsGate, wishes: TargetWishes, source: SourceFacts, occasion: Occa
         parameters=aws.parameters.of_family(version.family),
         network=aws.network.survey(wishes.subnet_ids),
         instance=found,
+        replica=aws.instances.describe(names_for(occasion.app).replica),
     )
 
 
-def _existing(aws: AwsGate, wishes: TargetWishes) -> TargetFacts:
+def _existing(aws: AwsGate, wishes: TargetWishes, occasion: Occasion) -> TargetFacts:
     found = aws.instances.describe(wishes.existing)
     if found is None:
         raise ConfigError(
@@ -55,13 +56,28 @@ def _existing(aws: AwsGate, wishes: TargetWishes) -> TargetFacts:
         shared = aws.instances.with_parameter_group(wishes.parameter_group)
     return TargetFacts(
         versions=(),
-        orderable=(),
-        known_classes=_unknown_classes(aws, (), found),
+        orderable=aws.offers.orderable(found.engine_version, _replica_class(wishes)),
+        known_classes=_unknown_classes(aws, _replica_class(wishes), found),
         parameters=parameters,
         network=None,
         instance=found,
         group_shared_with=tuple(name for name in shared if name != found.identifier),
+        replica=aws.instances.describe(names_for(occasion.app).replica),
+        family_parameters=() if wishes.replica in ("auto", "none") else _of_family(aws, found),
     )
+
+
+def _of_family(aws: AwsGate, found: Instance) -> tuple[Parameter, ...]:
+    return aws.parameters.of_family(f"postgres{found.major}")
+
+
+def _wants_replica(wishes: TargetWishes, source: SourceFacts) -> bool:
+    return bool(source.followers) if wishes.replica == "auto" else wishes.replica != "none"
+
+
+def _replica_class(wishes: TargetWishes) -> tuple[str, ...]:
+    """The class that a person named for the replica."""
+    return (wishes.replica_size,) if wishes.replica_size.startswith("db.") else ()
 
 
 def _unknown_classes(aws: AwsGate, asked: tuple[str, ...], found: Instance | None) -> tuple[ClassFacts, ...]:

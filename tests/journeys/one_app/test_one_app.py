@@ -18,6 +18,7 @@ import pytest
 from lab_driver import APP, CONFIG, CommandLines, Lab, Said, lost_in, password
 
 from pgcutover.lab.layout import LabLayout
+from pgcutover.planning.aws_rights import ASKED_BY_AWS, NO_RIGHT_NEEDED, RIGHTS
 
 STRAY_LOOKS_S = 3.0
 REFUSED, STALE, NOT_CONFIRMED, CONFIG_WRONG = 67, 68, 69, 65
@@ -56,7 +57,8 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def lab(make_lab: Callable[[str], Lab]) -> Lab:
-    return make_lab("one-app")
+    """Every command has the rights on AWS that pgcutover rights asks for, and no more."""
+    return make_lab("one-app").limited()
 
 
 @pytest.fixture(scope="module")
@@ -419,6 +421,18 @@ def test_after_retire_nothing_goes_back(retired: Seen) -> None:
     """migrate, rollback and destroy are refused, each with a reason."""
     for words in RETIRED:
         assert retired.said[" ".join(words)].stderr.strip(), words
+
+
+# -- rights ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_lab_saw_is_what_the_policy_allows(lab: Lab, retired: Seen) -> None:
+    """The key of this story is held to its policy; what it used of it is known, and all of that is in the table."""
+    used = {action for action, _ in lab.rds("calls")[lab.extra["AWS_ACCESS_KEY_ID"]]} - NO_RIGHT_NEEDED
+    held = {right.action for right in (*RIGHTS, *ASKED_BY_AWS)}
+    assert set() == used - held
+    assert {"rds:CreateDBInstance", "rds:AddTagsToResource", "ec2:CreateTags", "secretsmanager:TagResource"} <= used
+    assert set() == {action for action in used if ":Delete" in action}
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

@@ -3,15 +3,15 @@
 They stand here because they need a Heroku with dynos and releases.
 """
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_heroku import FAST, KEY, Heroku
+from local_heroku import KEY, Heroku
+from moving import Access, World, done, undone
 
 from pgcutover.app.estate import read_estate
 from pgcutover.config import Config, ConfigFile, Surroundings
@@ -21,7 +21,7 @@ from pgcutover.errors import ReleaseFailedError, SmokeError
 from pgcutover.facts.names import Secret
 from pgcutover.lab.ledger import world_state
 from pgcutover.planning.moves import AppMoves, kept_attachments
-from pgcutover.running.step import Before, Json, Step, Verdict
+from pgcutover.running.step import Step, Verdict
 from pgcutover.steps.connect import Connect
 from pgcutover.steps.detach import Detach
 from pgcutover.steps.keep_attachment import KeepAttachment
@@ -35,51 +35,6 @@ from pgcutover.steps.stop_dynos import StopDynos
 from pgcutover.steps.switch import Switch
 
 APP = "acme-api"
-
-
-@dataclass
-class Notes:
-    kept: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
-
-    def note(self, kind: str, payload: Mapping[str, Json]) -> None:
-        self.kept.append((kind, dict(payload)))
-
-    def notes(self, kind: str) -> tuple[Mapping[str, Json], ...]:
-        return tuple(payload for k, payload in self.kept if k == kind)
-
-
-class QuickClock:
-    """Waiting is as much shorter as the local Heroku is faster, and only waiting takes time: on a busy machine dynos
-    start as slowly as on any other Heroku."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self._now += seconds
-        time.sleep(max(seconds / FAST, 0.05))
-
-
-@dataclass(frozen=True)
-class Access:
-    """The new database's URL: the old one by another name, so that the application works on it."""
-
-    url: str
-
-    def app_url(self, *, sslmode: str) -> Secret:
-        return Secret(f"{self.url}?sslmode={sslmode}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    heroku: HerokuClient
-    vault: Vault
-    access: Access
-    notes: Notes = field(default_factory=Notes)
-    clock: QuickClock = field(default_factory=QuickClock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,23 +71,8 @@ def stage(running: Heroku, tmp_path: Path) -> Iterator[Stage]:
         url = heroku.config(APP)["DATABASE_URL"].reveal()
         world = World(heroku=heroku, vault=Vault(tmp_path / "vault.json"), access=Access(url))
         steps = tuple(KeepAttachment(kept=k, name=f"keep-{n}") for n, k in enumerate(kept))
-        yield Stage(world=world, moves=estate.moves(), kept=steps, seen=running)
-
-
-def done(step: Step[Any], world: World) -> Before:
-    """Do a step twice, as after a crash, and see that it is whole."""
-    before = step.observe(world)
-    step.do(world, before)
-    step.do(world, before)
-    assert Verdict.WHOLE == step.verify(world, before).verdict
-    return before
-
-
-def undone(step: Step[Any], world: World, before: Before) -> None:
-    step.undo(world, before)
-    step.undo(world, before)
-    finding = step.verify(world, before)
-    assert finding.verdict == Verdict.ABSENT or finding.unchanged
+        moves = tuple(m.on_primary for m in estate.moves())
+        yield Stage(world=world, moves=moves, kept=steps, seen=running)
 
 
 @contextmanager
@@ -160,7 +100,7 @@ def test_each_step_can_be_done_undone_and_done_again(stage: Stage) -> None:
     steps = (
         *closing(stage),
         Detach(apps=stage.moves),
-        Switch(apps=stage.moves, sslmode="require"),
+        Switch(apps=stage.moves),
         Smoke(apps=stage.moves, commands=((APP, "true"),)),
         Lift(apps=stage.moves),
     )
@@ -173,7 +113,7 @@ def test_each_step_can_be_done_undone_and_done_again(stage: Stage) -> None:
 
 def test_workers_stay_down_until_the_lift(stage: Stage) -> None:
     """Smoke brings web dynos only: work that a worker acknowledged before the lift would be lost by going back."""
-    steps = (*closing(stage), Detach(apps=stage.moves), Switch(apps=stage.moves, sslmode="require"))
+    steps = (*closing(stage), Detach(apps=stage.moves), Switch(apps=stage.moves))
     with standing(stage, *steps, Smoke(apps=stage.moves, commands=())):
         assert {"web": 1, "worker": 0} == {p.type: p.quantity for p in stage.world.heroku.formation(APP)}
         assert stage.world.heroku.app(APP).maintenance
@@ -189,7 +129,7 @@ def test_a_failing_smoke_command_says_what_it_said(stage: Stage) -> None:
 def test_a_failing_release_phase_is_an_error_and_going_back_is_not_hindered_by_it(stage: Stage) -> None:
     """The switch's release fails; undoing sets everything back although its own releases fail too."""
     before = stage.picture()
-    switch = Switch(apps=stage.moves, sslmode="require")
+    switch = Switch(apps=stage.moves)
     with standing(stage, *closing(stage), Detach(apps=stage.moves)):
         knobs = "/_lab/apps/acme-api"
         stage.seen.api.put(f"{knobs}/processes/release", json={"command": "exit 1"})
@@ -211,10 +151,12 @@ def test_a_scheduler_dyno_is_stopped(stage: Stage) -> None:
 
 
 def test_a_dyno_proves_that_the_new_url_works(stage: Stage) -> None:
-    """The connect command gets the exact URL; one that fails is an error that quotes it without the password."""
-    done(Connect(commands=((APP, 'test -n "$DATABASE_URL"'),), sslmode="require"), stage.world)
-    failing = Connect(commands=((APP, 'echo "$DATABASE_URL"; exit 1'),), sslmode="verify-full")
-    with pytest.raises(SmokeError, match=r":\*{8}@") as caught:
+    """The connect command gets the exact URLs; one that fails is an error that quotes it without the password."""
+    command = 'test "$DATABASE_URL" = "$ANALYTICS_DATABASE_URL" && [ "${DATABASE_URL##*sslmode=}" = require ]'
+    done(Connect(apps=stage.moves, commands=((APP, command),)), stage.world)
+    stage.world.access.url += "/"
+    failing = Connect(apps=stage.moves, commands=((APP, 'echo "$DATABASE_URL"; exit 1'),))
+    with pytest.raises(SmokeError, match=r"the primary: .*:\*{8}@") as caught:
         failing.do(stage.world, {})
     assert "********" in str(caught.value)
 

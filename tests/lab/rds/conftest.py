@@ -46,14 +46,14 @@ class Account:
     bundle: Path
     rds: Any
 
-    def client(self, service: str, *, key: str = ADMIN_KEY, tries: int = 1) -> Any:
+    def client(self, service: str, *, key: str = ADMIN_KEY, tries: int = 1, read_timeout: float = 60) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=key,
             aws_secret_access_key=SECRET_KEY,
-            config=Config(retries={"total_max_attempts": tries, "mode": "standard"}),
+            config=Config(retries={"total_max_attempts": tries, "mode": "standard"}, read_timeout=read_timeout),
         )
 
     def order(self, name: str, **changes: Any) -> dict[str, Any]:

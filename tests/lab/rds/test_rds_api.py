@@ -1,5 +1,6 @@
 """Calls that need no server behind an instance: refusals, parameter groups, offers, keys, knobs."""
 
+import time
 import urllib.error
 from collections.abc import Callable
 from typing import Any
@@ -342,6 +343,40 @@ class TestKnobs:
         assert ("Throttling", 400) == refused(account.rds.describe_db_instances)
         knobs(throttle_calls=2)
         assert [] == account.client("rds", tries=3).describe_db_instances()["DBInstances"]
+
+    def test_each_service_has_its_own_word_for_too_many_calls(
+        self, account: Any, refused: Refused, knobs: Knobs
+    ) -> None:
+        """What a client must know as one and the same."""
+        knobs(throttle_calls=2)
+        assert ("RequestLimitExceeded", 400) == refused(account.client("ec2").describe_vpcs)
+        assert ("ThrottlingException", 400) == refused(account.client("secretsmanager").list_secrets)
+
+    def test_a_call_of_any_kind_can_be_told_to_fail(self, account: Any, refused: Refused, knobs: Knobs) -> None:
+        """Whichever comes first."""
+        knobs(fail_next=[{"action": "*", "code": "InternalFailure", "status": 500}])
+        assert ("InternalFailure", 500) == refused(account.rds.describe_db_instances)
+        assert [] == account.rds.describe_db_instances()["DBInstances"]
+
+    def test_a_call_can_wait_before_it_is_carried_out(self, account: Any, knobs: Knobs) -> None:
+        """The client that gave up finds it done a moment later; other calls go on meanwhile."""
+        knobs(stall_next=[{"action": "CreateDBParameterGroup", "seconds": 2.0}])
+        hasty = account.client("rds", read_timeout=0.3)
+        with pytest.raises(Exception, match=r"(?i)timed? ?out"):
+            hasty.create_db_parameter_group(
+                DBParameterGroupName="late", DBParameterGroupFamily="postgres18", Description="d"
+            )
+
+        def names() -> set[str]:
+            found = account.rds.describe_db_parameter_groups()["DBParameterGroups"]
+            return {group["DBParameterGroupName"] for group in found}
+
+        assert "late" not in names()
+        deadline = time.monotonic() + 30
+        while "late" not in names():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        account.rds.delete_db_parameter_group(DBParameterGroupName="late")
 
     def test_a_broken_service_answers_with_html(self, account: Any, knobs: Knobs) -> None:
         """Status 500 and a page that no AWS client can parse; the next call is well again."""

@@ -25,7 +25,7 @@ def inventory(stock: "Stock") -> RenderableType:
     """Apps first, then the database, its largest tables, and what stands in the way."""
     estate, database = stock.estate, stock.database
     parts: list[RenderableType] = []
-    for entry, moves in zip(estate.apps, estate.moves(), strict=True):
+    for entry, moves in zip(estate.apps, estate.moves(database.roles), strict=True):
         parts += [heading(entry.app.name, _place(entry.app)), facts(_app(entry, moves)), Text()]
     leader = estate.leader
     parts += [heading(leader.name, f"{leader.plan}, {leader.state}, billed to {leader.billing_app}")]
@@ -45,7 +45,7 @@ def _app(entry: "AppEstate", moves: AppMoves) -> Iterator[tuple[str, str]]:
         yield "" if number else "Attached", f"{attachment.name} -> {attachment.addon}{through}"
     for number, move in enumerate(moves.variables):
         owner = f"owned by attachment {move.attachment}" if move.attachment else "a copied URL"
-        yield "" if number else "URL in", f"{move.variable}, {owner}"
+        yield "" if number else "URL in", f"{move.variable}, {owner}{f', as {move.user}' if move.user else ''}"
 
 
 def _addon(estate: "Estate") -> Iterator[tuple[str, str]]:

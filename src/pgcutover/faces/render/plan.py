@@ -9,7 +9,17 @@ from rich.text import Text
 
 from pgcutover.faces.figures import duration, moment
 from pgcutover.faces.render.parts import aligned, facts, heading, line, lines, row, table
-from pgcutover.faces.wording import ABOVE, BELOW, DIGEST_DIGITS, PHASES, POINT_OF_NO_RETURN, plan_facts, undo_sentence
+from pgcutover.faces.wording import (
+    ABOVE,
+    BELOW,
+    DIGEST_DIGITS,
+    PHASES,
+    POINT_OF_NO_RETURN,
+    drill_heading,
+    drill_sentences,
+    plan_facts,
+    undo_sentence,
+)
 from pgcutover.planning.plan import Plan, PlannedStep
 
 Cells = tuple[str | Text, ...]
@@ -21,6 +31,8 @@ def plan_table(plan: Plan, estimates: Mapping[str, float]) -> RenderableType:
     parts.extend(_phases(plan, estimates))
     if plan.advice:
         parts += [Text(), heading("Before you start"), lines(f"{a.what}. {a.hint}".strip() for a in plan.advice)]
+    for drill in plan.drills:
+        parts += [Text(), heading(*drill_heading(drill)), lines(drill_sentences(drill))]
     return Group(*parts)
 
 

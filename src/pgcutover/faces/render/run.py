@@ -19,7 +19,7 @@ from pgcutover.faces.wording import (
     proof_sentence,
     standing,
 )
-from pgcutover.steps.history import RunSummary, StepSummary, TableProof
+from pgcutover.steps.history import RunSummary, Salvaged, StepSummary, TableProof
 
 Cells = tuple[str | Text, ...]
 VERDICT_STYLES = {True: "green", False: "bold red", None: "bold yellow"}
@@ -38,7 +38,7 @@ def closing(summary: RunSummary) -> RenderableType:
     parts += [Text(), heading("Proof"), *_proof(summary.proof), Text(), heading("How things stand")]
     parts.append(lines(standing(summary)))
     if summary.salvaged:
-        parts += [Text(), *_salvaged(summary)]
+        parts += [Text(), *salvaged(summary.salvaged, summary.salvage_directory)]
     if summary.salvage_doubts:
         parts += [Text(), lines(summary.salvage_doubts, bullet="! ")]
     if summary.people:
@@ -107,10 +107,11 @@ def _compared(tables: Sequence[TableProof]) -> Iterator[RenderableType]:
     yield made
 
 
-def _salvaged(summary: RunSummary) -> Iterator[RenderableType]:
-    yield heading("Left on the new database, exported", summary.salvage_directory)
+def salvaged(tables: Sequence[Salvaged], directory: str) -> Iterator[RenderableType]:
+    """What going back left on the new database, table by table, and where it was exported to."""
+    yield heading("Left on the new database, exported", directory)
     made = table("table", "inserted", "updated", "deleted", right=("inserted", "updated", "deleted"))
-    for found in summary.salvaged:
+    for found in tables:
         row(made, found.table, count(found.inserted), count(found.updated), count(found.deleted))
     yield made
 

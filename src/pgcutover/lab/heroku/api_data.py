@@ -14,7 +14,7 @@ from pgcutover.lab.heroku.bodies import Pooling
 from pgcutover.lab.heroku.measures import Measures
 from pgcutover.lab.heroku.plans import Plan, plan
 from pgcutover.lab.heroku.platform import Platform
-from pgcutover.lab.heroku.records import POOLING, AddOn, now
+from pgcutover.lab.heroku.records import DEFAULT, POOLING, AddOn, now
 from pgcutover.lab.heroku.shapes import Json, attachment, fixed_id
 
 WINDOW = "Tuesday 14:30 to 18:30 UTC"
@@ -161,10 +161,13 @@ def _credentials(router: APIRouter, platform: Platform) -> None:
                 return shape
         raise refusals.not_found("credential")
 
-    @router.post("/postgres/v0/databases/{database}/credentials/default/credentials_rotation")
-    def rotate(database: str) -> Json:
-        platform.attaching.rotate(_database(platform, database))
-        return {"message": "Rotating default."}
+    @router.post("/postgres/v0/databases/{database}/credentials/{name}/credentials_rotation")
+    def rotate(database: str, name: str) -> Json:
+        addon = _database(platform, database)
+        if name != DEFAULT and name not in addon.server.credentials:
+            raise refusals.not_found("credential")
+        platform.attaching.rotate(addon, name)
+        return {"message": f"Rotating {name}."}
 
     @router.get("/postgres/v0/databases/{database}/config")
     def config(database: str) -> Json:
@@ -177,7 +180,7 @@ def _credentials(router: APIRouter, platform: Platform) -> None:
 
 def _credential_shapes(addon: AddOn, measured: Measures) -> list[Json]:
     server = addon.server
-    users = {"default": (server.owner, server.password), **{name: (name, p) for name, p in server.credentials.items()}}
+    users = {DEFAULT: (server.owner, server.password), **{name: (name, p) for name, p in server.credentials.items()}}
     return [
         {
             "uuid": fixed_id(f"credentials/{addon.id}/{name}"),

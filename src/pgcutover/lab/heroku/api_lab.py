@@ -2,9 +2,12 @@
 
 GET   /_lab/apps                        routers' addresses, knobs, versions
 PATCH /_lab/apps/{app}/knobs            {"release_phase_fails": true, …}, see `records.Knobs`
+PATCH /_lab/new-apps/knobs              the same for apps that are made from now on
+PATCH /_lab/apps/{app}                  {"space": "acme-private"}: into a Private Space; null: out of it
 PUT   /_lab/apps/{app}/processes/TYPE   {"command": "…"}: a line of the Procfile, e.g. `release`; null removes it
 POST  /_lab/apps/{app}/scheduler        {"command": "…"}: what Heroku Scheduler does, a dyno scheduler.N
 PUT   /_lab/apps/{app}/buildpacks       {"buildpacks": ["heroku/pgbouncer", …]}
+POST  /_lab/databases/{addon}/failover  its leader dies and a standby takes its place: another port, the same logins
 POST  /_lab/faults                      {"kind": "hang_after", "path": "config-vars", …}, see `gate.Fault`
 GET   /_lab/faults                      those that have not struck
 DELETE /_lab/faults                     disarms them
@@ -13,7 +16,7 @@ PUT   /_lab/keys                        {"key": "…", "scope": "read"}, see `ga
 GET   /_lab/assumptions                 what the lab assumes about Heroku
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -34,6 +37,10 @@ class KnobChanges(Body):
     stops_ignored: int | None = None
     refusal_status: int | None = None
     refusal_id: str | None = None
+
+
+class Place(Body):
+    space: str | None
 
 
 class Procfile(Body):
@@ -71,6 +78,7 @@ class Key(Body):
 def routes(platform: Platform) -> APIRouter:
     router = APIRouter(prefix="/_lab")
     _apps(router, platform)
+    _databases(router, platform)
     _everywhere(router, platform)
     return router
 
@@ -83,7 +91,8 @@ def _apps(router: APIRouter, platform: Platform) -> None:
         with estate.lock:
             return {
                 name: {
-                    "router_url": f"http://127.0.0.1:{estate.router_ports[name]}",
+                    # An app that was made while the lab ran has no users.
+                    "router_url": f"http://127.0.0.1:{port}" if (port := estate.router_ports.get(name)) else None,
                     "knobs": asdict(app.knobs),
                     "serving_version": app.serving_version,
                     "newest_version": estate.newest_release(name).version,
@@ -97,6 +106,16 @@ def _apps(router: APIRouter, platform: Platform) -> None:
             name = estate.app(app).name
             set_knobs(estate, name, **changes.model_dump(exclude_none=True))
             return asdict(estate.apps[name].knobs)
+
+    @router.patch("/new-apps/knobs")
+    def new_apps_knobs(changes: KnobChanges) -> dict[str, Any]:
+        platform.new_app_knobs = replace(platform.new_app_knobs, **changes.model_dump(exclude_none=True))
+        return asdict(platform.new_app_knobs)
+
+    @router.patch("/apps/{app}")
+    def move_into_space(app: str, place: Place) -> dict[str, Any]:
+        with estate.lock:
+            return shapes.app(estate, estate.update_app(estate.app(app).name, space=place.space))
 
     @router.put("/apps/{app}/processes/{process_type}")
     def process(app: str, process_type: str, body: Procfile) -> list[dict[str, Any]]:
@@ -131,6 +150,21 @@ def _apps(router: APIRouter, platform: Platform) -> None:
     def buildpacks(app: str, body: Buildpacks) -> list[dict[str, Any]]:
         with estate.lock:
             return shapes.buildpacks(estate.update_app(estate.app(app).name, buildpacks=body.buildpacks))
+
+
+def _databases(router: APIRouter, platform: Platform) -> None:
+    estate = platform.estate
+
+    @router.post("/databases/{database}/failover")
+    def fail_over(database: str) -> dict[str, Any]:
+        with estate.lock:
+            addon = estate.addon(database)
+        if platform.fail_over is None or addon.following is not None:
+            raise refusals.invalid(f"{addon.name} has no standby.")
+        # Not under the lock: it takes seconds, and everybody else goes on meanwhile.
+        platform.attaching.replace_server(addon, platform.fail_over(addon.server))
+        with estate.lock:
+            return shapes.addon(estate, estate.addons[addon.name])
 
 
 def _everywhere(router: APIRouter, platform: Platform) -> None:

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from pgcutover.lab.heroku import paging, refusals, rules, shapes
-from pgcutover.lab.heroku.bodies import Formation, NewDyno, NewLogSession, Rollback, Scaling
+from pgcutover.lab.heroku import making, paging, refusals, rules, shapes
+from pgcutover.lab.heroku.bodies import Formation, NewDyno, NewLogSession, NewRelease, Scaling
 from pgcutover.lab.heroku.logs import DEFAULT_LINES, KEPT_LINES, Line, LogSession
 from pgcutover.lab.heroku.platform import Platform
 from pgcutover.lab.heroku.records import App, ProcessType, now
@@ -175,9 +175,13 @@ def _releases(router: APIRouter, platform: Platform) -> None:
             return shapes.release(estate, estate.release(estate.app(app).name, release), platform.base_url)
 
     @router.post("/apps/{app}/releases", status_code=201)
-    def roll_back(app: str, body: Rollback) -> dict[str, Any]:
+    def release_anew(app: str, body: NewRelease) -> dict[str, Any]:
         with estate.lock:
-            made = platform.releases.roll_back(estate.app(app).name, str(body.release))
+            found = estate.app(app)
+            if body.slug is not None:
+                made = making.deploy(platform, found, body.slug, body.description)
+            else:
+                made = platform.releases.roll_back(found.name, str(body.release))
             return shapes.release(estate, made, platform.base_url)
 
     @router.get("/streams/{release}")

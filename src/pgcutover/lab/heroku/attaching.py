@@ -1,17 +1,19 @@
-"""Attach and detach: the only two ways an add-on's URL gets into an app's config and out of it.
+"""Attach and detach: the only two ways an add-on's URL gets into an app's config and out of it; and what changes it.
 
 Each makes its release (https://devcenter.heroku.com/articles/managing-add-ons#using-the-command-line-interface).
 Decided and done under the estate's lock, so that two requests cannot both take away "not the last" attachment.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pgcutover.lab.heroku import refusals, rules
 from pgcutover.lab.heroku.measures import end_sessions, set_password
-from pgcutover.lab.heroku.records import POOLING, AddOn, App, Attachment, now
+from pgcutover.lab.heroku.records import DEFAULT, POOLING, AddOn, App, Attachment, now
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.state import Estate
+from pgcutover.lab.layout import HerokuServer
 
 # The colours Heroku Postgres names its attachments after, as seen in apps of many years.
 # fmt: off
@@ -38,7 +40,7 @@ class Attaching:
             wanted = name or self._free_name(app)
             rules.check_attachment_name(wanted)
             rules.check_namespace(namespace, addon)
-            if namespace == POOLING and addon.name not in self._estate.pooler_ports:
+            if namespace == POOLING and not addon.server.pooler_port:
                 raise refusals.invalid(f"{addon.name} has no connection pooler.")
             taken = next((a for a in self._estate.attachments_of_app(app.name) if a.name == wanted), None)
             if taken is None:
@@ -65,25 +67,42 @@ class Attaching:
             rules.check_not_last_when_destroyed(attachment, addon, self._left_without(attachment), app)
             self._remove(attachment, app)
 
-    def rotate(self, addon: AddOn) -> None:
-        """A new password of the default credential: every attachment's variable changes, in one release an app.
+    def remove(self, attachment: Attachment) -> None:
+        """Of an add-on that is going."""
+        with self._estate.lock:
+            self._remove(attachment, self._estate.apps[attachment.app])
 
-        Sessions are ended, as the command line warns: heroku/cli, commands/pg/credentials/rotate.
+    def rotate(self, addon: AddOn, credential: str = DEFAULT) -> None:
+        """A new password of one credential: each of its attachments' variables changes, in one release an app.
+
+        Its sessions are ended, as the command line warns: heroku/cli, commands/pg/credentials/rotate. A follower has
+        its leader's roles. assumption L16
         """
         with self._estate.lock:
             password = secrets.token_hex(16)
-            set_password(addon.server, password)
+            role = addon.server.owner if credential == DEFAULT else credential
+            set_password(addon.server, role, password)
             alike = [a for a in self._estate.addons.values() if addon.name in (a.name, a.following)]
-            apps: dict[str, list[str]] = {}
-            for other in alike:
-                changed = replace(other, server=replace(other.server, password=password))
-                self._estate.addons[other.name] = changed
-                for attachment in self._estate.attachments_of_addon(other.name):
-                    self._renew(attachment, apps)
-            for app, names in apps.items():
-                self._releases.make(app, f"Update {', '.join(names)} by heroku-postgresql", by=ADDON_USER)
-            self._estate.save()
-        end_sessions(addon.server)
+            self._change({other.name: _with_password(other.server, credential, password) for other in alike})
+        end_sessions(addon.server, [role])
+
+    def replace_server(self, addon: AddOn, server: HerokuServer) -> None:
+        """Another server stands behind the add-on, with the same logins. assumption L15"""
+        with self._estate.lock:
+            known = self._estate.addons[addon.name].server
+            same = replace(server, owner=known.owner, password=known.password, credentials=known.credentials)
+            self._change({addon.name: same})
+
+    def _change(self, servers: Mapping[str, HerokuServer]) -> None:
+        """By add-on: what stands behind it from now on."""
+        apps: dict[str, list[str]] = {}
+        for name, server in servers.items():
+            self._estate.addons[name] = replace(self._estate.addons[name], server=server)
+            for attachment in self._estate.attachments_of_addon(name):
+                self._renew(attachment, apps)
+        for app, names in apps.items():
+            self._releases.make(app, f"Update {', '.join(names)} by heroku-postgresql", by=ADDON_USER)
+        self._estate.save()
 
     def _renew(self, attachment: Attachment, apps: dict[str, list[str]]) -> None:
         config, url = self._estate.configs[attachment.app], self._estate.url(attachment.addon, attachment.namespace)
@@ -119,3 +138,9 @@ class Attaching:
         if not free:
             raise refusals.invalid(f"{app.name} has an attachment of every colour; give a name.")
         return self._estate.pick(free)
+
+
+def _with_password(server: HerokuServer, credential: str, password: str) -> HerokuServer:
+    if credential == DEFAULT:
+        return replace(server, password=password)
+    return replace(server, credentials={**server.credentials, credential: password})

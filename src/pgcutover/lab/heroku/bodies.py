@@ -94,10 +94,41 @@ class NewDyno(Body):
     time_to_live: int | None = None
 
 
-class Rollback(Body):
-    """POST /apps/{app}/releases"""
+class NewRelease(Body):
+    """POST /apps/{app}/releases: back to a release, or on to a slug."""
 
-    release: str | int
+    release: str | int | None = None
+    slug: str | None = None
+    description: str | None = None
+
+
+class NewApp(Body):
+    """POST /apps"""
+
+    name: str
+    region: str | Named | None = None
+    stack: str | Named | None = None
+
+
+class NewAddOn(Body):
+    """POST /apps/{app}/addons"""
+
+    plan: str
+    name: str | None = None
+    attachment: Named | None = None
+    config: dict[str, Any] = {}
+    confirm: str | None = None
+
+
+class NewSlug(Body):
+    """POST /apps/{app}/slugs"""
+
+    process_types: dict[str, str]
+    commit: str | None = None
+    commit_description: str | None = None
+    buildpack_provided_description: str | None = None
+    checksum: str | None = None
+    stack: str | None = None
 
 
 class NewLogSession(Body):

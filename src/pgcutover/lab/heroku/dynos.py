@@ -65,6 +65,13 @@ class Dynos:
             self._let_go(app, name)
             self.reconcile(app)
 
+    def end_all(self, app: str) -> None:
+        """Every dyno of the app is told to stop, one-offs too; the formation must be empty by then."""
+        with self._lock:
+            for of, name in list(self._slots):
+                if of == app:
+                    self._let_go(app, name)
+
     def run(
         self,
         app: str,

@@ -31,10 +31,10 @@ POOL = 4500
 REFILL_PER_S = 75 / 60
 READING = frozenset({"GET", "HEAD"})
 RESOLVING = re.compile(r"^/actions/[\w-]+/resolve$")
-# "Endpoints under add-on services can be accessed without authentication": schema.json, add-on-service. A log session's
-# or an output stream's address is its own secret.
-OPEN = re.compile(r"^/(addon-services|logplex/sessions|streams)(/|$)")
-VERSIONED_ELSEWHERE = re.compile(r"^/(client|postgres|data|_lab|logplex|streams)(/|$)")
+# "Endpoints under add-on services can be accessed without authentication": schema.json, add-on-service. The address of
+# a log session, an output stream or a slug's place is its own secret.
+OPEN = re.compile(r"^/(addon-services|logplex/sessions|streams|slug-blobs)(/|$)")
+VERSIONED_ELSEWHERE = re.compile(r"^/(client|postgres|data|_lab|logplex|streams|slug-blobs)(/|$)")
 VERSION_3 = re.compile(r"application/vnd\.heroku\+json;\s*version=3(\.[\w-]+)?")
 CONFIG = re.compile(r"/config-vars$|^/client/v11/databases/[^/]+$|/credentials")
 CONTROL = re.compile(r"^/_lab(/|$)")

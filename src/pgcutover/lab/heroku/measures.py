@@ -4,7 +4,7 @@ Nothing is cached and nothing guessed: a server that does not answer raises `psy
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -39,13 +39,15 @@ class Measures:
 
 
 @contextmanager
-def superuser(server: HerokuServer) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A session in the add-on's database. The lab's own: it does not count against the plan's limit."""
+def superuser(server: HerokuServer, database: str = "") -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A session in the add-on's database, or another of its server's. The lab's own: it does not count against the
+    plan's limit.
+    """
     with psycopg.connect(
         host=str(server.superuser_socket),
         port=server.cluster_port,
         user=SUPERUSER,
-        dbname=server.database,
+        dbname=database or server.database,
         autocommit=True,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name="heroku",
@@ -73,23 +75,21 @@ def measure(server: HerokuServer) -> Measures:
     )
 
 
-def end_sessions(server: HerokuServer) -> int:
-    """End every session of the customer's roles. assumption L12. Returns how many there were."""
+def end_sessions(server: HerokuServer, roles: Iterable[str] = ()) -> int:
+    """End every session of these roles, or of all the customer's. assumption L12. Returns how many there were."""
     with superuser(server) as session:
         ended = session.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%s)",
-            [[server.owner, *server.credentials]],
+            [[*roles] or [server.owner, *server.credentials]],
         ).fetchall()
     return len(ended)
 
 
-def set_password(server: HerokuServer, password: str) -> None:
-    """Of the default credential, also of a database whose sessions start read-only."""
+def set_password(server: HerokuServer, role: str, password: str) -> None:
+    """Also of a database whose sessions start read-only."""
     with superuser(server) as session:
         session.execute("SET default_transaction_read_only = off")
-        session.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(server.owner), sql.Literal(password))
-        )
+        session.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
 
 
 def machine() -> dict[str, float]:

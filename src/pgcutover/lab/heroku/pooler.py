@@ -1,4 +1,4 @@
-"""The address of the server-side pooler: another port that leads to the same database (assumption L11).
+"""The address of the server-side pooler: the port after the database's leads to the same database (assumption L11).
 
 Sessions are passed on one to one, bytes untouched: what matters to a migration is that a second URL exists, with
 another port, and that writes through it are writes to the same database. It does not pool.
@@ -23,7 +23,7 @@ class Pooler:
         self._sessions: set[asyncio.Task[None]] = set()
 
     def start(self) -> int:
-        """Returns the port."""
+        """Returns the port: the one after the database's, and another where somebody else has that one."""
         self._thread.start()
         self.port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
         return self.port
@@ -36,7 +36,10 @@ class Pooler:
         self._loop.close()
 
     async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        try:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._target[1] + 1)
+        except OSError:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _end(self) -> None:

@@ -10,6 +10,8 @@ from pgcutover.lab.layout import HerokuServer
 
 POOLING = "connection-pooling:default"
 CREDENTIAL = "credential:"
+DEFAULT = "default"
+"""The credential that every database has: its owner."""
 
 
 def now() -> datetime:
@@ -58,11 +60,25 @@ class App:
     updated_at: datetime
     released_at: datetime | None = None
     maintenance: bool = False
+    space: str | None = None
+    """The Private Space it runs in."""
     buildpacks: tuple[str, ...] = ("heroku/python",)
     slug_id: str
     serving_version: int = 0
     """The newest release that succeeded: what dynos run. 0 before the first."""
     knobs: Knobs = Knobs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slug:
+    """What was uploaded for an app; of it the lab keeps the Procfile's lines alone, for its dynos need no file."""
+
+    id: str
+    app: str
+    commit: str | None
+    process_types: Mapping[str, str]
+    created_at: datetime
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

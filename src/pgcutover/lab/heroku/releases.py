@@ -27,7 +27,8 @@ class Releases:
     def __init__(self, estate: Estate, dynos: Dynos, logs: Logplex, pace: Pace) -> None:
         self._estate, self._dynos, self._logs, self._pace = estate, dynos, logs, pace
         self._queues: dict[str, SimpleQueue[Release | None]] = {}
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
+        self._gone: set[str] = set()
         self._closing = threading.Event()
 
     def make(self, app: str, description: str, *, runs_command: bool = True, by: str | None = None) -> Release:
@@ -55,7 +56,16 @@ class Releases:
 
     def join(self) -> None:
         """Returns when none is under way. Call it after `refuse_more`, and after the dynos are closed."""
-        for thread in self._threads:
+        for thread in tuple(self._threads.values()):
+            thread.join()
+
+    def forget(self, app: str) -> None:
+        """The app is going: returns when none of its releases is under way. Call it without any lock."""
+        with self._estate.lock:
+            self._gone.add(app)
+            queue, thread = self._queues.pop(app, None), self._threads.pop(app, None)
+        if queue is not None and thread is not None:
+            queue.put(None)
             thread.join()
 
     def _queue(self, app: str) -> "SimpleQueue[Release | None]":
@@ -63,16 +73,18 @@ class Releases:
             if app not in self._queues:
                 queue = self._queues[app] = SimpleQueue()
                 thread = threading.Thread(target=self._work, args=(queue,), name=f"releases {app}", daemon=True)
-                self._threads.append(thread)
+                self._threads[app] = thread
                 thread.start()
             return self._queues[app]
 
     def _work(self, queue: "SimpleQueue[Release | None]") -> None:
         while (release := queue.get()) is not None:
+            if release.app in self._gone:
+                continue
             if self._closing.wait(self._pace.release_s()):
                 return
             try:
-                while self._hangs(release.app):
+                while self._hangs(release.app) and release.app not in self._gone:
                     if self._closing.wait(HANG_LOOK_S):
                         return
                 self._carry_out(release)

@@ -84,9 +84,11 @@ class Router:
         """A web dyno that is up; waits for one that is booting."""
         deadline = time.monotonic() + self._pace.hold_s
         while True:
-            if self._estate.apps[self._app].maintenance:
+            app, web = self._estate.apps[self._app], [d for d in self._dynos.list(self._app) if d.type == "web"]
+            # In a Private Space the page comes from the web dynos' own router: without dynos, no page.
+            # https://devcenter.heroku.com/articles/maintenance-mode#usage
+            if app.maintenance and (web or app.space is None):
                 return MAINTENANCE
-            web = [dyno for dyno in self._dynos.list(self._app) if dyno.type == "web"]
             up = [dyno for dyno in web if dyno.state is DynoState.UP and dyno.port is not None]
             if up:
                 return up[next(self._turn) % len(up)]

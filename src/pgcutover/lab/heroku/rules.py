@@ -34,10 +34,18 @@ ASSUMPTIONS = MappingProxyType(
         "L9": "Rolling back to a release puts back every config var of it, attachments' variables included, and leaves "
         "the attachments alone.",
         "L10": "A request without an Accept header of version 3 is refused with 406.",
-        "L11": "The add-on's server-side pooler listens on a port of its own on the same host.",
+        "L11": "The add-on's server-side pooler listens on the same host, on the port after the database's, which is "
+        "where bin/use-pgbouncer of the PgBouncer buildpack looks for it.",
         "L12": "`connection_reset` ends every session of the owner and of the credentials, and no other.",
         "L13": "Without a Range, releases are listed by id, which is no order at all.",
         "L14": "A dyno that crashes comes back after 10 s, then 20 s, 40 s and so on, at most 10 minutes.",
+        "L15": "A failover leaves name, logins and database of the add-on as they are and changes host or port; each "
+        "app gets one release by the add-on, followers follow the new leader, and here nothing acknowledged is lost.",
+        "L16": "Rotating a credential changes its own attachments' variables, one release an app, and ends its own "
+        "sessions, on the follower when those come back only.",
+        "L17": "What buildpacks add to a slug is there from the next dyno on: changing their list is a deploy.",
+        "L30": "An app's first heroku-postgresql add-on is attached as DATABASE, by one release called "
+        "'Attach DATABASE (@ref:NAME)'.",
     }
 )
 """What the lab does although nobody could check it on Heroku; code that relies on one carries its number."""

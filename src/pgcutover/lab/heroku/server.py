@@ -10,7 +10,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -20,7 +21,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pgcutover.errors import ToolError
-from pgcutover.lab.heroku import acme, api_addons, api_apps, api_data, api_lab, api_runtime, refusals
+from pgcutover.lab.heroku import (
+    acme,
+    api_addons,
+    api_apps,
+    api_data,
+    api_lab,
+    api_making,
+    api_runtime,
+    pgbouncer,
+    refusals,
+)
 from pgcutover.lab.heroku.attaching import Attaching
 from pgcutover.lab.heroku.dynos import Dynos
 from pgcutover.lab.heroku.gate import Gate, Keys
@@ -30,9 +41,10 @@ from pgcutover.lab.heroku.platform import Platform
 from pgcutover.lab.heroku.pooler import Pooler
 from pgcutover.lab.heroku.releases import Releases
 from pgcutover.lab.heroku.router import Router
+from pgcutover.lab.heroku.scheduler import Scheduler
 from pgcutover.lab.heroku.slots import Surroundings
 from pgcutover.lab.heroku.state import SLUG, Estate
-from pgcutover.lab.layout import HerokuServer, LabLayout
+from pgcutover.lab.layout import HerokuPair, HerokuServer, LabLayout
 
 START_LIMIT_S = 90
 POLL_S = 0.02
@@ -55,16 +67,24 @@ class HerokuLab:
         speed: float,
         seed: int,
         api_key: str,
+        staging: HerokuPair | None = None,
+        fail_over: Callable[[HerokuServer], HerokuServer] | None = None,
     ) -> None:
-        """`ca_bundle`: the certificates that the app's slug holds, at `SLUG_CA_BUNDLE`. `speed` 1 is real time."""
+        """`ca_bundle`: the certificates that the app's slug holds, at `SLUG_CA_BUNDLE`. `speed` 1 is real time.
+
+        With databases for `staging` it is the whole world, see `acme`. `fail_over` puts another server into a leader's
+        place.
+        """
         self.layout = layout
         self.base_url = ""
-        self._ca_bundle, self._leader, self._follower = ca_bundle, leader, follower
+        self._ca_bundle, self._staging, self._fail_over = ca_bundle, staging, fail_over
+        self._production = HerokuPair(leader=leader, follower=follower)
         self._seed = seed
         self._pace = Pace(speed=speed, seed=seed)
         self._keys = Keys(api_key)
         self._routers: list[Router] = []
         self._poolers: list[Pooler] = []
+        self._scheduler: Scheduler | None = None
         self._platform: Platform | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -83,11 +103,11 @@ class HerokuLab:
             ToolError: the server did not come up.
         """
         estate = self._make_platform()
-        acme.furnish(estate, self._leader, self._follower)
-        for addon in estate.addons.values():
-            pooler = Pooler(addon.server.host, addon.server.port)
-            estate.pooler_ports[addon.name] = pooler.start()
-            self._poolers.append(pooler)
+        production = self._pooled(self._production)
+        if self._staging is None:
+            acme.furnish(estate, production)
+        else:
+            acme.furnish_whole(estate, production, self._pooled(self._staging))
         self._listen()
         for name in estate.apps:
             router = Router(name, estate, self.platform.dynos, self.platform.logs, self._pace)
@@ -97,6 +117,9 @@ class HerokuLab:
         estate.save()
         for name in estate.apps:
             self.platform.dynos.reconcile(name)
+        if self._staging is not None:
+            self._scheduler = Scheduler(self.platform.dynos, acme.API, acme.JOB, speed=self._pace.speed)
+            self._scheduler.start()
         return self.base_url
 
     def stop(self) -> None:
@@ -105,6 +128,8 @@ class HerokuLab:
         if platform is None:
             return
         platform.closing.set()
+        if self._scheduler is not None:
+            self._scheduler.stop()
         platform.releases.refuse_more()
         platform.dynos.close()
         platform.releases.join()
@@ -121,6 +146,18 @@ class HerokuLab:
         """Where an app's users find it."""
         return f"http://127.0.0.1:{self.platform.estate.router_ports[app]}"
 
+    def _pooled(self, pair: HerokuPair) -> HerokuPair:
+        return HerokuPair(leader=self._with_pooler(pair.leader), follower=self._with_pooler(pair.follower))
+
+    def _with_pooler(self, server: HerokuServer) -> HerokuServer:
+        pooler = Pooler(server.host, server.port)
+        self._poolers.append(pooler)
+        return replace(server, pooler_port=pooler.start())
+
+    def _stand_in(self, dead: HerokuServer) -> HerokuServer:
+        assert self._fail_over is not None
+        return self._with_pooler(self._fail_over(dead))
+
     @property
     def _room(self) -> Path:
         return self.layout.heroku / "dynos"
@@ -135,6 +172,7 @@ class HerokuLab:
             logs=logs,
             base_environment=self._environment(),
             slug=self._slug(),
+            scripts=lambda app: pgbouncer.scripts(estate.apps[app].buildpacks),
             room=self._room,
             run=self.layout.run,
         )
@@ -148,6 +186,7 @@ class HerokuLab:
             releases=releases,
             attaching=Attaching(estate, releases),
             keys=self._keys,
+            fail_over=self._stand_in if self._fail_over else None,
         )
         return estate
 
@@ -207,8 +246,8 @@ class HerokuLab:
 
 def _application(platform: Platform) -> Gate:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    for routes in (api_apps.routes, api_addons.routes, api_runtime.routes, api_data.routes, api_lab.routes):
-        app.include_router(routes(platform))
+    for api in (api_apps, api_addons, api_making, api_runtime, api_data, api_lab):
+        app.include_router(api.routes(platform))
     app.add_exception_handler(refusals.Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _unknown)

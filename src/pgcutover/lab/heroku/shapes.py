@@ -11,7 +11,7 @@ from typing import Any
 
 from pgcutover.lab.heroku.logs import LogSession
 from pgcutover.lab.heroku.plans import SERVICE, Plan, plan
-from pgcutover.lab.heroku.records import AddOn, App, Attachment, Dyno, ProcessType, Release
+from pgcutover.lab.heroku.records import AddOn, App, Attachment, Dyno, ProcessType, Release, Slug
 from pgcutover.lab.heroku.state import Estate
 
 Json = dict[str, Any]
@@ -53,7 +53,7 @@ def app(estate: Estate, app: App) -> Json:
         "released_at": None if app.released_at is None else moment(app.released_at),
         "repo_size": 104857,
         "slug_size": 52428800,
-        "space": None,
+        "space": None if app.space is None else {**named("spaces", app.space), "shield": False},
         "stack": named("stacks", STACK),
         "team": None,
         "updated_at": moment(app.updated_at),
@@ -168,6 +168,22 @@ def attachment(estate: Estate, attachment: Attachment, *, include: Iterable[str]
         owned = attachment.config_var
         shape["config_vars"] = [owned] if owned in estate.configs[of.name] else []
     return shape
+
+
+def slug(slug: Slug, base_url: str) -> Json:
+    return {
+        "blob": {"method": "put", "url": f"{base_url}/slug-blobs/{slug.id}"},
+        "buildpack_provided_description": None,
+        "checksum": None,
+        "commit": slug.commit,
+        "commit_description": None,
+        "created_at": moment(slug.created_at),
+        "id": slug.id,
+        "process_types": dict(slug.process_types),
+        "size": None,
+        "stack": named("stacks", STACK),
+        "updated_at": moment(slug.created_at),
+    }
 
 
 def formation(estate: Estate, process: ProcessType) -> Json:

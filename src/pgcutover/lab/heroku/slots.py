@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pgcutover.lab.heroku.logs import Logplex
 from pgcutover.lab.heroku.pace import Pace
@@ -32,6 +33,8 @@ class Surroundings:
     base_environment: Mapping[str, str]
     slug: Path
     """A directory whose content every dyno gets a copy of, as its working directory."""
+    scripts: Callable[[str], Mapping[str, str]] = lambda _: MappingProxyType({})
+    """What buildpacks add to an app's slug: path to content, by the app's name. assumption L17"""
     room: Path
     """Where those copies are made."""
     run: Path
@@ -95,6 +98,8 @@ class Slot(ABC):
             **self._config,
             "PORT": str(self.record.port or free_port()),
             "DYNO": self.record.name,
+            # https://devcenter.heroku.com/articles/dyno-metadata
+            "HEROKU_APP_NAME": self.record.app,
             "HOME": str(directory),
             "PWD": str(directory),
         }
@@ -115,6 +120,11 @@ class Slot(ABC):
     def _unpack(self) -> Path:
         directory = Path(tempfile.mkdtemp(prefix=f"{self.record.name}-", dir=self._around.room))
         shutil.copytree(self._around.slug, directory, dirs_exist_ok=True)
+        for name, text in self._around.scripts(self.record.app).items():
+            script = directory / name
+            script.parent.mkdir(parents=True, exist_ok=True)
+            script.write_text(text)
+            script.chmod(0o755)
         return directory
 
     def _end(self, program: Program) -> None:

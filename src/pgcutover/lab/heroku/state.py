@@ -26,6 +26,7 @@ from pgcutover.lab.heroku.records import (
     ProcessType,
     Release,
     ReleaseStatus,
+    Slug,
     now,
 )
 from pgcutover.lab.layout import LabLayout
@@ -55,9 +56,9 @@ class Estate:
         self.releases: dict[str, dict[int, Release]] = {}
         """By app, then version."""
         self.formation: dict[str, dict[str, ProcessType]] = {}
+        self.slugs: dict[str, Slug] = {}
+        """By id."""
         self.router_ports: dict[str, int] = {}
-        self.pooler_ports: dict[str, int] = {}
-        """By add-on: where its server-side pooler listens."""
         self.created_at = now()
         self.user_email = "owner@acme.example"
         self._random = random.Random(f"estate {seed}")
@@ -121,7 +122,7 @@ class Estate:
         server = self.addons[addon].server
         user, password, port = server.owner, server.password, server.port
         if namespace == POOLING:
-            port = self.pooler_ports[addon]
+            port = server.pooler_port
         elif namespace is not None:
             user = namespace.removeprefix(CREDENTIAL)
             password = server.credentials[user]
@@ -181,9 +182,10 @@ class Estate:
             "servers": {
                 addon.name: {
                     "host": addon.server.host,
-                    "ports": [addon.server.port, *filter(None, [self.pooler_ports.get(addon.name)])],
+                    "ports": [addon.server.port, *filter(None, [addon.server.pooler_port])],
                     "database": addon.server.database,
                     "plan": addon.plan,
+                    "following": addon.following,
                 }
                 for addon in self.addons.values()
             },

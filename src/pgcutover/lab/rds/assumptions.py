@@ -23,6 +23,8 @@ ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
         "linear in the logarithm",
         "A13": "log() in a formula is the logarithm to the base 2, and 0 for what is below 1",
         "A14": "where no public log shows the text of an error, its code is RDS's and its text is ours",
+        "A15": "LatestRestorableTime is absent until the first automated backup is complete, and then never more than "
+        "five minutes behind",
         "A20": "Amazon Linux 2023's image has its root on /dev/xvda, and the SSM agent, curl, cloud-init and the AWS "
         "command line on it",
         "A21": "the package postgresqlNN of Amazon Linux 2023 (15 to 18) holds pg_dump, pg_restore, psql and "

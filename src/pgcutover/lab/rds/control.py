@@ -2,6 +2,8 @@
 
     GET  /_lab/rds/knobs                             what is turned
     POST /_lab/rds/knobs                             turn: any fields of `Knobs`
+    GET  /_lab/rds/calls                             by access key, the actions and resources that its calls asked for
+    POST /_lab/rds/keys                              {"key": "...", "policy": {...}}: a key that may do that much only
     GET  /_lab/rds/instances                         statuses so far, ports, files, what was not afforded
     POST /_lab/rds/instances/NAME/maintenance        carry out what waits for the maintenance window
     POST /_lab/rds/instances/NAME/crash              kill the server as a power cut would; it recovers and comes back
@@ -62,6 +64,10 @@ class Control:
                 return 200, self._site.knobs.model_dump()
             case "POST", ["knobs"]:
                 return 200, self._turn(json.loads(_body(environ)))
+            case "GET", ["calls"]:
+                return 200, self._calls()
+            case "POST", ["keys"]:
+                return 200, self._give(json.loads(_body(environ)))
             case "GET", ["instances"]:
                 return 200, [_shown(instance) for instance in self._instances()]
             case "POST", ["instances", name, *what]:
@@ -74,6 +80,15 @@ class Control:
             for name in changes:
                 setattr(self._site.knobs, name, getattr(turned, name))
             return self._site.knobs.model_dump()
+
+    def _calls(self) -> dict[str, list[tuple[str, str]]]:
+        with self._site.lock:
+            return self._site.access.seen()
+
+    def _give(self, body: dict[str, Any]) -> dict[str, Any]:
+        with self._site.lock:
+            self._site.access.give(body["key"], body["policy"])
+        return {"key": body["key"]}
 
     def _instances(self) -> list[Instance]:
         with self._site.lock:

@@ -94,6 +94,7 @@ class Database:
         self._own_settings = dict(self.cluster.settings)
         self._certificate = certificate
         self.relay: Relay | None = None
+        self._primary: Database | None = None
 
     def create(self, *, master: str, password: str, name: str | None, settings: Mapping[str, str]) -> None:
         """An empty server with RDS's roles; `name` is the database the request asked for."""
@@ -105,10 +106,8 @@ class Database:
 
     def follow(self, primary: "Database", slot: str, settings: Mapping[str, str]) -> None:
         self.cluster.follow(primary.cluster, slot)
-        lowest = {
-            name: primary.cluster.settings[name] for name in FOLLOWER_SETTINGS if name in primary.cluster.settings
-        }
-        self._set({**settings, **lowest})
+        self._primary = primary
+        self._set(settings)
         self.cluster.start()
         self.open(settings)
 
@@ -214,7 +213,7 @@ class Database:
         return RdsCluster(directory, self.major, postgres=self._postgres, run=self._records)
 
     def _set(self, settings: Mapping[str, str]) -> None:
-        fitted, self.changed = laptop.fitted(settings, self._libraries)
+        fitted, self.changed = laptop.fitted({**settings, **self._primarys()}, self._libraries)
         logical = settings.get("rds.logical_replication") == "on"
         self.cluster.settings = {
             **self._own_settings,
@@ -223,6 +222,11 @@ class Database:
             "wal_level": "logical" if logical else "replica",  # A1
         }
         self.cluster.configure({})
+
+    def _primarys(self) -> dict[str, str]:
+        """What a replica takes from its primary whatever its own group says, as RDS does."""
+        settings = self._primary.cluster.settings if self._primary is not None else {}
+        return {name: settings[name] for name in FOLLOWER_SETTINGS if name in settings}
 
     def _bootstrap(self, master: str, password: str, name: str | None) -> None:
         script = resources.files(__package__).joinpath("sql", "roles.sql").read_text()

@@ -33,6 +33,8 @@ USABLE = frozenset({AVAILABLE, "storage-optimization"})
 IN_SYNC, APPLYING, PENDING_REBOOT = "in-sync", "applying", "pending-reboot"
 PASSWORD_LETTERS = string.ascii_letters + string.digits + "!#$%&*()-_=+[]{}<>:?"
 DEFAULT_CA = "rds-ca-rsa2048-g1"
+ARCHIVED_EVERY = timedelta(minutes=5)
+"""https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html"""
 ROUND_TRIP = {
     "engine_lifecycle_support": "open-source-rds-extended-support",
     "network_type": "IPV4",
@@ -93,6 +95,7 @@ class Instance(DBInstance):
         self.statuses = ["creating"]
         """Every status so far, oldest first: what no client can poll fast enough to see."""
         self.failure = ""
+        self.restorable_since: datetime | None = None
         self.pending_modified_values: dict[str, Any] = {}
         self.deferred: dict[str, Any] = {}
         self.certificate_details = certificate(self.ca_certificate_identifier)
@@ -117,6 +120,13 @@ class Instance(DBInstance):
     def endpoint(self) -> dict[str, Any] | None:  # type: ignore[override]
         """None until it has finished creating (A9)."""
         return {"Address": self.address, "Port": self.port, "HostedZoneId": "Z2R2ITUGPM61AM"} if self.port else None
+
+    @property
+    def latest_restorable_time(self) -> datetime | None:  # type: ignore[override]
+        """A15"""
+        if not self.backup_retention_period or self.restorable_since is None:
+            return None
+        return max(self.restorable_since, datetime.now(UTC) - ARCHIVED_EVERY)
 
     @property
     def db_instance_port(self) -> int:

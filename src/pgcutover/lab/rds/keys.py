@@ -1,13 +1,15 @@
 """Who may call: the lab's two access keys, and what is answered to any other, or to one without the right.
 
+What a key may do that was given a policy, `access.py` tells.
+
 Keys are public: they open nothing but a lab on loopback. Signatures are not verified.
 """
 
 import enum
 import json
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -15,7 +17,7 @@ ADMIN_KEY = "AKIALABADMIN00000001"
 READ_ONLY_KEY = "AKIALABREADONLY00001"
 SECRET_KEY = "not-a-secret/any-value-does-in-a-lab/0000"
 ACCOUNT = "123456789012"
-READS = ("Describe", "List", "Get")
+READS = ("Describe", "List", "Get", "Simulate")
 SECRET_READS = frozenset({"GetSecretValue", "BatchGetSecretValue", "GetRandomPassword"})
 """Reads by name, and yet not in the managed policy ReadOnlyAccess.
 https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ReadOnlyAccess.html"""
@@ -39,6 +41,13 @@ class Call:
     service: str
     action: str
     protocol: Protocol
+    request: Mapping[str, str] = field(default_factory=dict)
+    """Parameters by name, those inside others as `Tags.Tag.1.Key`."""
+
+    @property
+    def permission(self) -> str:
+        """The IAM action."""
+        return f"{self.service}:{self.action}"
 
     @property
     def reads(self) -> bool:
@@ -62,13 +71,19 @@ def refusal(call: Call) -> Fault | None:
     if call.key not in (ADMIN_KEY, READ_ONLY_KEY):
         return _UNKNOWN[call.protocol]
     if call.key == READ_ONLY_KEY and not call.reads:
-        code, status = _FORBIDDEN[call.protocol]
-        message = (
-            f"User: arn:aws:iam::{ACCOUNT}:user/readonly is not authorized to perform: {call.service}:{call.action} "
-            f"because no identity-based policy allows the {call.service}:{call.action} action"
-        )
-        return Fault(code=code, message=message, status=status)
+        return forbidden(call, call.permission)
     return None
+
+
+def forbidden(call: Call, action: str, resource: str = "") -> Fault:
+    """This right is missing, in AWS's words."""
+    code, status = _FORBIDDEN[call.protocol]
+    on = f"on resource: {resource} " if resource else ""
+    message = (
+        f"User: arn:aws:iam::{ACCOUNT}:user/{call.key} is not authorized to perform: {action} {on}"
+        f"because no identity-based policy allows the {action} action"
+    )
+    return Fault(code=code, message=message, status=status)
 
 
 _TOKEN = "The security token included in the request is invalid."

@@ -3,38 +3,55 @@
 Everything starts harmless. Counted knobs wear off by use. In `Site.lock` when read or turned.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pgcutover.lab.rds.keys import Call, Fault
+from pgcutover.lab.rds.keys import Call, Fault, Protocol
 
-THROTTLED = Fault(code="Throttling", message="Rate exceeded", status=400)
+THROTTLED = {
+    Protocol.QUERY: "Throttling",
+    Protocol.EC2: "RequestLimitExceeded",
+    Protocol.JSON: "ThrottlingException",
+}
+"""Each service has its own word for it, with one meaning.
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html"""
+ANY = "*"
 
 
-class Failure(BaseModel):
-    """The next `times` calls of an action answer with this error and do nothing."""
+class Counted(BaseModel):
+    """Something that befalls the next `times` calls of an action; `*` is any action."""
 
     model_config = ConfigDict(extra="forbid")
 
     action: str
-    code: str
-    message: str = "made to fail by the lab"
-    status: int = 400
     times: int = Field(default=1, ge=1)
 
 
-class Loss(BaseModel):
-    """The next `times` calls of an action are carried out, and their answers lost."""
+class Failure(Counted):
+    """They answer with this error and do nothing."""
 
-    model_config = ConfigDict(extra="forbid")
+    code: str
+    message: str = "made to fail by the lab"
+    status: int = 400
 
-    action: str
+
+class Loss(Counted):
+    """They are carried out, and their answers lost."""
+
     how: Literal["status", "html", "cut", "hang"]
     """A 503 without a body, a page of HTML with 200, a connection that ends amid the answer, or `seconds` of silence
     before that end."""
     seconds: float = 0.0
-    times: int = Field(default=1, ge=1)
+
+
+class Stall(Counted):
+    """They wait, and are carried out then: the client may have given up meanwhile."""
+
+    seconds: float
+
+
+T = TypeVar("T", bound=Counted)
 
 
 class Knobs(BaseModel):
@@ -48,8 +65,9 @@ class Knobs(BaseModel):
     snapshot_quota: int = Field(default=100, ge=0)
     fail_next: list[Failure] = Field(default_factory=list)
     lose_next: list[Loss] = Field(default_factory=list)
+    stall_next: list[Stall] = Field(default_factory=list)
     throttle_calls: int = Field(default=0, ge=0)
-    """That many calls of any kind are answered with Throttling."""
+    """That many calls of any kind are answered as the service answers who asks too often."""
     html_500_calls: int = Field(default=0, ge=0)
     """That many calls of any kind are answered with a page of HTML and status 500."""
     next_instance_ends_as: str | None = None
@@ -68,26 +86,31 @@ class Knobs(BaseModel):
         """What this call is to be answered with in place of doing it."""
         if self.throttle_calls:
             self.throttle_calls -= 1
-            return THROTTLED
-        for failure in self.fail_next:
-            if failure.action == call.action:
-                failure.times -= 1
-                if failure.times == 0:
-                    self.fail_next.remove(failure)
-                return Fault(code=failure.code, message=failure.message, status=failure.status)
-        return None
+            return Fault(code=THROTTLED[call.protocol], message="Rate exceeded", status=400)
+        failure = _take(self.fail_next, call)
+        return None if failure is None else Fault(code=failure.code, message=failure.message, status=failure.status)
 
     def loss(self, call: Call) -> Loss | None:
         """How this call's answer gets lost."""
-        for loss in self.lose_next:
-            if loss.action == call.action:
-                loss.times -= 1
-                if loss.times == 0:
-                    self.lose_next.remove(loss)
-                return loss
-        return None
+        return _take(self.lose_next, call)
+
+    def stall_s(self, call: Call) -> float:
+        """How long this call waits before anything happens."""
+        stall = _take(self.stall_next, call)
+        return 0.0 if stall is None else stall.seconds
 
     def take_ending(self) -> str | None:
         """The status the instance now being made shall end in; asked once for each."""
         ending, self.next_instance_ends_as = self.next_instance_ends_as, None
         return ending
+
+
+def _take(armed: list[T], call: Call) -> T | None:
+    """The first that concerns the call, used up by one."""
+    for one in armed:
+        if one.action in (call.action, ANY):
+            one.times -= 1
+            if one.times == 0:
+                armed.remove(one)
+            return one
+    return None

@@ -6,6 +6,7 @@ with it.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def back_up(instance: Instance) -> None:
     instance.site.clock.wait(BACKUP_S)
     with instance.site.lock:
         snapshot.status = AVAILABLE
+        instance.restorable_since = datetime.now(UTC)
         instance.tell("Finished DB Instance backup", "backup")
 
 

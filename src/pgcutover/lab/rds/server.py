@@ -1,18 +1,19 @@
 """The HTTP server of the lab's RDS: moto's services on loopback, with our RDS in place of moto's, behind a gate.
 
-A request meets, in this order: the lab's own door, the knobs, the access keys, moto. One request is served at a time,
-for moto's records are not made for more; what takes time is done by workers. moto keeps its records per process, so
-there is one `RdsLab` in a process at a time.
+A request meets, in this order: the lab's own door, the knobs, the access keys and what they may do, moto. One request
+is served at a time, for moto's records are not made for more; what takes time is done by workers. moto keeps its
+records per process, so there is one `RdsLab` in a process at a time.
 """
 
 import functools
 import io
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
@@ -32,6 +33,8 @@ from pgcutover.lab.tls import CertificateAuthority
 WORKER_S = 60.0
 """How long stopping waits for a worker that is starting or copying a server."""
 BROKEN = b"<html><body><h1>500 Internal Server Error</h1></body></html>"
+SIGNED_FOR = {"monitoring": "cloudwatch"}
+"""Services whose requests are signed for another name than that of their rights."""
 _seated = threading.Lock()
 """Held while a lab's backend sits in moto's registry, which is one for the process."""
 
@@ -116,9 +119,17 @@ class Gate:
             if call is None:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"not a signed call of an AWS service\n"]
-            fault = (keys.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
+            stall_s = self._site.knobs.stall_s(call)
+        time.sleep(stall_s)
+        with self._site.lock:
+            access = self._site.access
+            fault = (access.refusal(call) if self._site.knobs.check_keys else None) or self._site.knobs.fault(call)
             if fault is not None:
                 return keys.answer(fault, call.protocol, start_response)
+            access.note(call)
+            if (simulated := access.simulation(call)) is not None:
+                start_response("200 OK", [("Content-Type", "text/xml")])
+                return [simulated.encode()]
             loss = self._site.knobs.loss(call)
             if loss is None:
                 return cast(Iterable[bytes], self._moto(environ, start_response))
@@ -151,16 +162,28 @@ def read(environ: Environ) -> Call | None:
     scopes = [word.removeprefix("Credential=").split("/") for word in words if word.startswith("Credential=")]
     if not scopes or len(scopes[0]) < 5:
         return None
-    key, _, region, service = scopes[0][:4]
+    key, _, region, signed_for = scopes[0][:4]
+    service = SIGNED_FOR.get(signed_for, signed_for)
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
     target = environ.get("HTTP_X_AMZ_TARGET")
     if target is not None:
         action, protocol = target.rsplit(".", 1)[-1], Protocol.JSON
+        request = dict(_flat(json.loads(body or b"{}")))
     else:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        named = parse_qs(body.decode("utf-8", "replace")).get("Action") or [""]
-        action, protocol = named[0], Protocol.EC2 if service == "ec2" else Protocol.QUERY
-    return Call(key=key, region=region, service=service, action=action, protocol=protocol)
+        request = dict(parse_qsl(body.decode("utf-8", "replace")))
+        action, protocol = request.get("Action", ""), Protocol.EC2 if service == "ec2" else Protocol.QUERY
+    return Call(key=key, region=region, service=service, action=action, protocol=protocol, request=request)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """JSON as the query protocol would name it; lists count from 1."""
+    if not isinstance(value, (dict, list)):
+        yield name, str(value)
+        return
+    inner = value if isinstance(value, dict) else {str(number): each for number, each in enumerate(value, start=1)}
+    for key, each in inner.items():
+        yield from _flat(each, f"{name}.{key}" if name else key)
 
 
 def _backends() -> list[Backend]:

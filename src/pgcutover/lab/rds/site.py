@@ -6,6 +6,7 @@ from pathlib import Path
 from pgcutover.errors import UsageError
 from pgcutover.lab.clusters import may_enter, run_as
 from pgcutover.lab.layout import LabLayout
+from pgcutover.lab.rds.access import Access
 from pgcutover.lab.rds.catalogue import Catalogue
 from pgcutover.lab.rds.clock import Clock
 from pgcutover.lab.rds.database import Database
@@ -28,6 +29,7 @@ class Site:
         self.clock = Clock(speed)
         self.catalogue = Catalogue(self.root)
         self.knobs = Knobs()
+        self.access = Access()
         self.lock = threading.RLock()
         self._databases: dict[Path, Database] = {}
         self.root.mkdir(parents=True, exist_ok=True)

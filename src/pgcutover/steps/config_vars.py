@@ -1,0 +1,38 @@
+"""Config vars of an app that moves: what they are to be, set in one PATCH that is watched to the end of its release."""
+
+from collections.abc import Mapping
+
+from pgcutover.facts.names import Secret
+from pgcutover.planning.moves import PGBOUNCER_URLS, AppMoves
+from pgcutover.steps.ports import World
+from pgcutover.steps.releases import ReleaseWatch
+
+
+def new_values(world: World, moves: AppMoves) -> dict[str, Secret]:
+    """Every variable that moves with its new URL; PGBOUNCER_URLS beside them, for both must be of one release."""
+    urls = {
+        login: world.access.app_url(sslmode=moves.sslmode, server=login[0], user=login[1]) for login in moves.logins
+    }
+    values = {m.variable: urls[m.role, m.user] for m in moves.variables}
+    return {**values, PGBOUNCER_URLS: Secret(moves.pooling.urls)} if moves.pooling else values
+
+
+def set_config_vars(world: World, app: str, wanted: Mapping[str, Secret | None], *, must_succeed: bool) -> None:
+    """One PATCH, one release, of what differs; None removes a variable.
+
+    Raises:
+        ReleaseFailedError: the release failed, and it must succeed.
+    """
+    watch = ReleaseWatch(heroku=world.heroku, notes=world.notes, clock=world.clock, apps=(app,))
+    watch.quiet(app)
+    config = world.heroku.config(app)
+    # An attachment that came back already owns its variable, which then cannot be unset and need not be.
+    owned = {a.variable for a in world.heroku.app_attachments(app)}
+    changes = {k: v for k, v in wanted.items() if k not in owned and config.get(k) != v}
+    if changes:
+        with watch.making(app, f"set {', '.join(sorted(changes))}", must_succeed=must_succeed):
+            world.heroku.set_config(app, changes)
+
+
+def newest_release_failed(world: World, app: str) -> bool:
+    return any(r.status != "succeeded" for r in world.heroku.releases(app, newest=1))
