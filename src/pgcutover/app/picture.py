@@ -112,6 +112,8 @@ def _made(aws: Aws, target: TargetPlan) -> dict[str, Json]:
         replica, group = target.replica.identifier, target.replica.parameter_group
         looked[f"replica {replica}"] = aws.instances.describe(replica)
         looked[f"parameter group {group}"] = aws.parameters.group_tags(group)
+    if target.alarms:
+        looked |= {f"alarm {a.name}": a for a in aws.alarms.found([alarm.name for alarm in target.alarms])}
     return {name: THERE for name, found in looked.items() if found is not None}
 
 
