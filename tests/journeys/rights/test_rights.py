@@ -30,7 +30,7 @@ UNSEEN = {
     "iam:GetRole": "the lab's caller is a user, no role",
     "rds:AddTagsToResource": "AWS copies tags to the final snapshot; the lab asks for nothing there",
     "rds:DescribeAccountAttributes": "limits are asked for while there is no instance",
-    "rds:DescribeDBParameters": "a plan looks into a group that pgcutover.toml names; going back, into what it gives back",
+    "rds:DescribeDBParameters": "a plan looks into a named group; going back, into what it gives back",
     "rds:DescribeDBSnapshots": "a move that goes back before its end takes no snapshot",
     "rds:DescribeEvents": "asked for when an instance fails",
     "rds:ModifyDBParameterGroup": "a load that was broken off leaves values of one's own to give back",
