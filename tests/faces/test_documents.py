@@ -12,6 +12,7 @@ from pgcutover.errors import ConfigError
 from pgcutover.faces.documents import break_glass, plan_markdown
 from pgcutover.planning.moves import AppMoves, KeptAttachment, Pooling, VariableMove
 from pgcutover.planning.plan import AppPlan, Plan
+from pgcutover.planning.target import ReplicaPlan
 
 SQL = ("BEGIN READ WRITE;", 'GRANT INSERT ON TABLE public."odd $name" TO u1;', "COMMIT;")
 FORMATION = {story.APP: {"web": 2, "worker": 1, "clock": 0, "release": 0}}
@@ -248,3 +249,19 @@ def test_a_plan_in_markdown_has_every_step_and_the_line() -> None:
         assert f"undo by hand: {step.by_hand}" in text
     assert plan.digest in text
     assert text.index("**smoke**") < text.index("POINT OF NO RETURN") < text.index("**lift**")
+
+
+def test_the_plan_says_which_replica_comes_and_when() -> None:
+    """With its name, its class, and whether the load streams to it."""
+    plan = story.plan()
+    replica = ReplicaPlan(
+        identifier="acme-api-replica",
+        instance_class="db.m7g.large",
+        parameter_group="acme-api-replica-postgres18",
+        parameters=(),
+        made="after-lift",
+    )
+    target = plan.decisions.target.model_copy(update={"replica": replica})
+    with_one = plan.model_copy(update={"decisions": plan.decisions.model_copy(update={"target": target})})
+    assert "acme-api-replica (db.m7g.large), made after the lift" in plan_markdown(with_one, {})
+    assert "replica" not in plan_markdown(plan, {})

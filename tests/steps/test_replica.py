@@ -16,7 +16,7 @@ from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Before, Verdict
 from pgcutover.steps.destroy import destroy
 from pgcutover.steps.replica import MakeReplica, ReplicaGroup
-from pgcutover.steps.target_steps import lifted, making
+from pgcutover.steps.target_steps import lifted, loaded, making
 from rds_world import Account, RdsWorld, planned, world_for
 
 FRESH: Before = {"present": False}
@@ -83,6 +83,25 @@ def test_it_is_made_once_and_its_undo_refuses(made: RdsWorld, target: TargetPlan
     found = made.aws.instances.describe(step.plan.identifier)
     assert found is not None
     assert (target.instance, True, True) == (found.replica_of, found.deletion_protection, step.keeps_target)
+
+
+def test_the_load_counts_only_when_the_replica_has_replayed_it(made: RdsWorld, target: TargetPlan) -> None:
+    """Otherwise its readers would miss rows for as long as it lags."""
+    (step,) = [step for step in loaded(target) if step.name == "replica-caught-up"]
+    with closing(made.connect(made.access.app())) as app, closing(made.connect(made.replica_access.app())) as reader:
+        app.execute("CREATE TABLE old AS SELECT n FROM generate_series(1, 10000) AS n")
+        wait_for_replay(made, app)
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM old")
+        app.execute("DELETE FROM old")
+        app.execute("VACUUM old")
+        app.execute("CREATE TABLE loaded AS SELECT n, repeat('x', 100) AS t FROM generate_series(1, 30000) AS n")
+        behind = step.verify(made, {})
+        reader.execute("COMMIT")
+        step.do(made, {})
+        caught_up = step.verify(made, {})
+        app.execute("DROP TABLE old, loaded")
+    assert (Verdict.PARTIAL, Verdict.WHOLE) == (behind.verdict, caught_up.verdict)
 
 
 def test_its_group_is_made_undone_and_made_again(account: Account) -> None:
@@ -213,6 +232,8 @@ def test_destroy_removes_the_replica_before_its_primary(account: Account) -> Non
         journal[step.name] = step.observe(world)
         step.do(world, journal[step.name])
     assert Verdict.WHOLE == steps[-1].verify(world, journal["replica"]).verdict
+    primary = account.aws.instances.describe(target.instance)
+    assert ("doomed-replica",) == (primary and primary.replicas)
     for _ in range(2):
         report = destroy(account.aws, target, typed="doomed")
     assert [Verdict.ABSENT] * 2 == [step.verify(world, journal[step.name]).verdict for step in steps[-2:]]

@@ -275,7 +275,6 @@ def _advice(stock: Stock, proposal: TargetProposal, apps: Sequence[AppMoves]) ->
         copied = [m.variable for m in moves.variables if m.attachment is None]
         if copied:
             advice.append(Advice(what=f"{moves.app}: {', '.join(copied)} hold copies of the URL and move too", hint=""))
-    advice += _about_followers(stock.estate, proposal.plan, apps)
     advice += _about_pgbouncer(stock.estate, proposal.plan, apps)
     advice.append(
         Advice(
@@ -284,25 +283,6 @@ def _advice(stock: Stock, proposal: TargetProposal, apps: Sequence[AppMoves]) ->
         )
     )
     return tuple(advice)
-
-
-def _about_followers(estate: Estate, target: TargetPlan, apps: Sequence[AppMoves]) -> Iterator[Advice]:
-    """Where those who read a follower will read, and what that costs."""
-    addons = {follower.name for follower in estate.followers}
-    named = [f"{m.variable} of {moves.app}" for moves in apps for m in moves.variables if m.addon in addons]
-    if not named:
-        return
-    words, replica = ", ".join(named), target.replica
-    if replica is None:
-        yield Advice(
-            what=f"{words} name a follower today and will name the new primary, for no replica is made",
-            hint="Long queries then run on the primary; watch them in the first days, or set replica under [target].",
-        )
-    elif replica.made == "after-lift":
-        yield Advice(
-            what=f"{words} name the new primary from the switch until the replica {replica.identifier} is there",
-            hint="Long queries run on the primary meanwhile; the last step sets them to the replica.",
-        )
 
 
 def _about_pgbouncer(estate: Estate, target: TargetPlan, apps: Sequence[AppMoves]) -> Iterator[Advice]:

@@ -237,11 +237,11 @@ class RunWorld:
         jobs = self.plan.decisions.jobs
         return Crew(lambda: processes(jobs), carry, size=jobs)
 
-    def _endpoint(self, identifier: str) -> tuple[str, int]:
-        found = self.aws.instances.describe(identifier)
+    def _endpoint(self, instance: str) -> tuple[str, int]:
+        found = self.aws.instances.describe(instance)
         if found is None or not found.host:
             raise AwsError(
-                f"RDS instance {identifier} is not there or has no address yet",
+                f"RDS instance {instance} is not there or has no address yet",
                 hint="Run pgcutover prepare, and look at the instance's status in the RDS console.",
             )
         return found.host, found.port

@@ -391,6 +391,7 @@ def _instance(row: Mapping[str, Any]) -> Instance:
         tags=tuple(sorted((tag["Key"], tag["Value"]) for tag in row.get("TagList", []))),
         created_at=row.get("InstanceCreateTime"),
         replica_of=row.get("ReadReplicaSourceDBInstanceIdentifier") or "",
+        replicas=tuple(sorted(row.get("ReadReplicaDBInstanceIdentifiers", []))),
         latest_restorable_at=row.get("LatestRestorableTime"),
         storage_operation=row.get("StorageOperationStatus") or "",
     )

@@ -79,7 +79,7 @@ class ProbeAws:
             QuotaError: the account has no room for it; nothing was made.
         """
         _refuse_foreign(name)
-        self.offers.refuse_full(STORAGE_GB)
+        self.offers.refuse_full(STORAGE_GB, replica=False)
         tags, network = tags_of(name), self.network.survey()
         self.network.ensure_subnet_group(name, [subnet.id for subnet in network.subnets], tags)
         self.network.ensure_security_group(name, network.vpc_id, [ANYWHERE], tags)

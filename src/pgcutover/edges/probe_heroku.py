@@ -22,7 +22,7 @@ from pgcutover.planning.throwaway_estate import MARK, PLAN, ours
 
 ACCEPT_SDK = "application/vnd.heroku+json; version=3.sdk"
 TRIES = 5
-PAUSE_S = 0.5
+PAUSE_S = 0.25
 SETTLE_LIMIT_S = 300.0
 """A release takes 5 to 15 s, a new database some minutes."""
 MISSING, SOMEBODY_ELSES = 404, 403
@@ -131,10 +131,7 @@ class ProbeHeroku:
         """The name of the new add-on, once it can be used."""
         made = self.must("POST", f"/apps/{app}/addons", {"plan": PLAN})
         name = str(made["name"])
-        self.until(
-            lambda: self.must("GET", f"/addons/{name}")["state"] == "provisioned" and self.config(app, "DATABASE_URL"),
-            what=f"the database {name}",
-        )
+        self.until(lambda: self.must("GET", f"/addons/{name}")["state"] == "provisioned", what=f"the database {name}")
         return name
 
     def deploy(self, app: str, process_types: Mapping[str, str]) -> None:
@@ -180,8 +177,9 @@ class ProbeHeroku:
     def set_config(self, app: str, changes: Mapping[str, str | None]) -> None:
         self.must("PATCH", f"/apps/{app}/config-vars", dict(changes))
 
-    def dsn(self, app: str) -> Dsn:
-        url = self.config(app, "DATABASE_URL")
+    def dsn(self, app: str, addon: str) -> Dsn:
+        (variable, *_) = self.must("GET", f"/addons/{addon}")["config_vars"]
+        url = self.config(app, str(variable))
         dsn = Dsn.parse(url)
         self._transcript.redactor.know(url, dsn.password.reveal())
         # Its certificate signs itself, and nothing but what a probe made is in the database.

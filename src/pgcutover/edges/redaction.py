@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 MASK = "********"
@@ -66,7 +67,7 @@ class Redactor:
             text = text.replace(secret, MASK)
         text = LOGIN.sub(f"{MASK}@", text)
         for pattern, kind in KINDS:
-            text = pattern.sub(lambda found, kind=kind: self._mark(kind, found[0]), text)  # type: ignore[misc]
+            text = pattern.sub(partial(self._mark, kind), text)
         return text
 
     def _value(self, value: Any) -> Any:
@@ -87,7 +88,6 @@ class Redactor:
             return MASK
         return self._value(value)
 
-    def _mark(self, kind: str, text: str) -> str:
-        if text.lower() in SHOWN_HOSTS:
-            return text
-        return f"{kind}-{hashlib.sha256(self._salt + text.lower().encode()).hexdigest()[:8]}"
+    def _mark(self, kind: str, found: re.Match[str]) -> str:
+        text = found[0].lower()
+        return text if text in SHOWN_HOSTS else f"{kind}-{hashlib.sha256(self._salt + text.encode()).hexdigest()[:8]}"

@@ -9,9 +9,8 @@ from pgcutover.faces.figures import count, counted, duration, listed, moment, mo
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
 from pgcutover.planning.likeness import PastDrill
-from pgcutover.planning.moves import VariableMove
 from pgcutover.planning.plan import AppPlan, Phase, Plan
-from pgcutover.planning.target import TargetPlan
+from pgcutover.planning.target import ReplicaPlan, TargetPlan
 from pgcutover.running.state import StepState
 from pgcutover.steps.history import Outcome, RunSummary, TableProof
 
@@ -52,7 +51,7 @@ def plan_facts(plan: Plan, estimates: Mapping[str, float]) -> Iterator[tuple[str
     )
     yield from target_facts(decisions.target)
     for app in decisions.apps:
-        yield "Moves", moves_of(app)
+        yield from moves_of(app, decisions.target.replica)
     for kept in decisions.kept:
         yield "Keeps", f"{kept.app}: {kept.addon} stays attached as {kept.name}"
     clients = decisions.clients
@@ -96,17 +95,18 @@ def target_facts(target: TargetPlan) -> Iterator[tuple[str, str]]:
         yield "", f"read replica {target.replica.identifier} ({target.replica.instance_class}), made {when}"
 
 
-def moves_of(app: AppPlan) -> str:
+def moves_of(app: AppPlan, replica: ReplicaPlan | None) -> Iterator[tuple[str, str]]:
     """Which server each variable of an app will name, as whom, and what stands behind it today."""
-    named = [_move_of(move) for move in app.moves.variables]
-    pooling = app.moves.pooling
-    pooled = f"; through PgBouncer in its dynos: {listed(pooling.variables)}" if pooling else ""
-    return f"{app.moves.app}: {listed(named, 'no variable')}{pooled}"
-
-
-def _move_of(move: VariableMove) -> str:
-    today = f"{'attachment of' if move.attachment else 'copied URL of'} {move.addon}"
-    return f"{move.variable} -> {move.role}{f' as {move.user}' if move.user else ''} ({today})"
+    moves, pooled = app.moves, app.moves.pooling.variables if app.moves.pooling else ()
+    servers = {"primary": "primary", "replica": "replica"}
+    if replica is not None and replica.made == "after-lift":
+        servers["replica"] = "primary at the switch, replica at the end"
+    yield "Moves", f"{moves.app}{': no variable' if not moves.variables else ''}"
+    for move in moves.variables:
+        login = f" as {move.user}" if move.user else ""
+        through = " through PgBouncer in the dynos" if move.variable in pooled else ""
+        today = f"{'attachment' if move.attachment else 'copied URL'} of {move.addon}"
+        yield "", f"{move.variable} -> {servers[move.role]}{login}{through} (today: {today})"
 
 
 def undo_sentence(by_hand: str, label: str) -> str:

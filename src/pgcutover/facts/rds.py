@@ -130,6 +130,8 @@ class Instance:
     created_at: datetime | None
     replica_of: str = ""
     """Identifier of the instance that it follows, or ''."""
+    replicas: tuple[str, ...] = ()
+    """Identifiers of the instances that follow it."""
     latest_restorable_at: datetime | None = None
     """The last moment that a point-in-time restore reaches; None while no backup is complete."""
     storage_operation: str = ""

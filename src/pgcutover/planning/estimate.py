@@ -44,6 +44,7 @@ FIXED_S: Mapping[str, float] = {
     "fence": 5,
     "schema": 10,
     "finish": 5,
+    "replica-caught-up": 10,
     "parameters-back": DYNAMIC_PARAMETER_S,
     "open-target": 1,
     "smoke": 2 * BOOT_S,

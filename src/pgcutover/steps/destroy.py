@@ -23,20 +23,19 @@ class Destroyed:
 
 
 def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
-    """Delete the instance that pgcutover made, after a final snapshot, then its groups and its secret.
+    """Delete the alarms, the read replica, the instance after a final snapshot, then its groups and its secret.
 
     Again after a crash, it goes on. The secret can be brought back for 30 days, the snapshot stays until somebody
     deletes it.
 
     Raises:
-        RefusedError: the instance was made by somebody else.
+        RefusedError: the instance, or a replica of it, was made by somebody else.
         NotConfirmedError: the name typed is another.
     """
     if target.existing:
         raise RefusedError(
             f"instance {target.instance} was not made by pgcutover",
-            hint="Whoever made it may delete it."
-            + (f" So is its replica {target.replica.identifier} theirs now." if target.replica is not None else ""),
+            hint=f"Whoever made it may delete it{_replica_first(target)}.",
         )
     if typed != target.instance:
         raise NotConfirmedError(
@@ -46,9 +45,12 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
     tags = dict(target.tags)
     # Before what they watch: a database that is being deleted is nobody's night call.
     aws.alarms.remove([alarm.name for alarm in target.alarms], tags)
+    found = aws.instances.describe(target.instance)
+    planned = (target.replica.identifier,) if target.replica is not None else ()
+    # First, for a primary's deletion promotes its replicas; those of an earlier plan, too.
+    for replica in dict.fromkeys((*planned, *(found.replicas if found is not None else ()))):
+        aws.instances.delete_replica(replica, tags)
     if target.replica is not None:
-        # First: a primary with a replica would leave one behind that follows nothing.
-        aws.instances.delete_replica(target.replica.identifier, tags)
         aws.parameters.remove_group(target.replica.parameter_group, tags)
     aws.instances.delete_with_final_snapshot(target.instance, target.final_snapshot, tags)
     aws.parameters.remove_group(target.parameter_group, tags)
@@ -74,3 +76,10 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             f"secret {target.secret_name} (recoverable for 30 days)",
         ),
     )
+
+
+def _replica_first(target: TargetPlan) -> str:
+    if target.replica is None:
+        return ""
+    command = "aws rds delete-db-instance --skip-final-snapshot --db-instance-identifier"
+    return f", after its read replica, which pgcutover made: {command} {target.replica.identifier}"

@@ -21,7 +21,11 @@ CLOSE_BYTES = 64 * 2**20
 """A replica that is no further behind keeps up: RDS writes WAL in segments of 64 MB."""
 CATCH_UP_LIMIT_S = 6 * 3600.0
 """After the lift, it has to replay what the application wrote while it was made and its blocks came from S3."""
-POLL_S = 5.0
+LOADED_BYTES = 2**20
+"""Before the switch nobody writes but us: what is missing beyond it would be rows of the load."""
+LOADED_LIMIT_S = 1800.0
+"""Users wait meanwhile. A replica that is further behind after a small load does not follow at all."""
+POLL_S = 1.0
 
 
 def planned(target: TargetPlan) -> ReplicaPlan:
@@ -116,7 +120,7 @@ class MakeReplica:
         if found is not None and found.pending_reboot:
             instances.reboot(identifier)
         instances.wait_initialized(identifier)
-        self._wait_close(world)
+        _wait_until_close(world, self.target, CLOSE_BYTES, limit_s=CATCH_UP_LIMIT_S)
 
     def verify(self, world: AwsWorld, before: Before) -> Finding:
         found = world.aws.instances.describe(self.plan.identifier)
@@ -160,17 +164,6 @@ class MakeReplica:
         # What is RDS's own (rds.*) is not among a server's settings everywhere.
         return {n: now[n] for n, value in self.plan.parameters if n in now and not same_value(now[n], value)}
 
-    def _wait_close(self, world: AwsWorld) -> None:
-        begun = world.clock.monotonic()
-        while (behind := self._standing(world).lag_bytes) > CLOSE_BYTES:
-            if world.clock.monotonic() - begun > CATCH_UP_LIMIT_S:
-                raise AwsError(
-                    f"read replica {self.plan.identifier} is still {behind} bytes behind {self.target.instance}",
-                    hint="Look at ReplicaLag in CloudWatch; a long query on the replica holds it back. Then run the "
-                    "same command again.",
-                )
-            world.clock.sleep(POLL_S)
-
     def _wrong(self, found: Instance) -> list[str]:
         """What differs from the plan, as the API tells it."""
         checks = {
@@ -194,3 +187,51 @@ class MakeReplica:
         if standing.lag_bytes > CLOSE_BYTES:
             wrong.append(f"it is {standing.lag_bytes} bytes behind")
         return wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaCaughtUp:
+    """Before the switch: what was loaded is on the replica too, or its readers would miss rows. It changes nothing."""
+
+    target: TargetPlan
+    name: str = "replica-caught-up"
+    keeps_target: bool = True
+    by_hand: str = "nothing to undo: this only waits"
+
+    @property
+    def title(self) -> str:
+        return f"wait until read replica {planned(self.target).identifier} has replayed the load"
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        return ("SQL on both: pg_current_wal_lsn(), pg_last_wal_replay_lsn()",)
+
+    def observe(self, world: AwsWorld) -> Before:
+        return {}
+
+    def do(self, world: AwsWorld, before: Before) -> None:
+        _wait_until_close(world, self.target, LOADED_BYTES, limit_s=LOADED_LIMIT_S)
+
+    def verify(self, world: AwsWorld, before: Before) -> Finding:
+        standing = world.replica.standing(())
+        whole = standing.in_recovery and standing.lag_bytes <= LOADED_BYTES
+        return Finding(
+            verdict=Verdict.WHOLE if whole else Verdict.PARTIAL,
+            detail=f"{standing.lag_bytes} bytes behind" if standing.in_recovery else "its server follows no primary",
+            evidence={"lag_bytes": standing.lag_bytes},
+        )
+
+    def undo(self, world: AwsWorld, before: Before) -> None:
+        """Nothing: see the class."""
+
+
+def _wait_until_close(world: AwsWorld, target: TargetPlan, close_bytes: int, *, limit_s: float) -> None:
+    begun = world.clock.monotonic()
+    while (behind := world.replica.standing(()).lag_bytes) > close_bytes:
+        if world.clock.monotonic() - begun > limit_s:
+            raise AwsError(
+                f"read replica {planned(target).identifier} is still {behind} bytes behind {target.instance}",
+                hint="Look at ReplicaLag in CloudWatch; a long query on the replica holds it back. Then run the same "
+                "command again.",
+            )
+        world.clock.sleep(POLL_S)

@@ -12,7 +12,7 @@ from pgcutover.steps.parameter_group import ParameterGroup
 from pgcutover.steps.parameters_back import ParametersBack
 from pgcutover.steps.point_in_time import PointInTime
 from pgcutover.steps.ports_aws import AwsWorld
-from pgcutover.steps.replica import MakeReplica, ReplicaGroup
+from pgcutover.steps.replica import MakeReplica, ReplicaCaughtUp, ReplicaGroup
 from pgcutover.steps.secret import MakeSecret
 from pgcutover.steps.vacuum import Vacuum
 
@@ -40,7 +40,9 @@ def loading(target: TargetPlan) -> Steps:
 
 def loaded(target: TargetPlan) -> Steps:
     """After verification, before the switch."""
-    return (ParametersBack(target=target),) if target.load_parameters else ()
+    back: Steps = (ParametersBack(target=target),) if target.load_parameters else ()
+    streamed = target.replica is not None and target.replica.made == "before-load"
+    return (*back, ReplicaCaughtUp(target=target)) if streamed else back
 
 
 def lifted(target: TargetPlan) -> Steps:

@@ -42,9 +42,10 @@ def lab(make_lab: Callable[..., Lab]) -> Lab:
     return lab
 
 
-def looks(lab: Lab, since: float, *apps: str) -> list[Sighting]:
-    """What the dynos of these apps have seen since then."""
-    return [look for look in sightings.read(LabLayout(lab.directory).ledger) if look.at >= since and look.app in apps]
+def looks(lab: Lab, since: float, until: float, *apps: str) -> list[Sighting]:
+    """What the dynos of these apps saw between two moments."""
+    found = sightings.read(LabLayout(lab.directory).ledger)
+    return [look for look in found if since <= look.at <= until and look.app in apps]
 
 
 def answered(found: Iterable[Sighting]) -> list[Sighting]:
@@ -91,6 +92,8 @@ def moved(lab: Lab, prepared: Seen) -> Seen:
     seen.facts["ledger"] = lab.nothing_lost()
     seen.facts["world"] = lab.world()
     seen.json["status"] = lab.json("status", *ON_PRODUCTION)
+    seen.facts["variables"] = {app: lab.variables(app) for app in PRODUCTION}
+    seen.facts["until"] = time.time()
     return seen
 
 
@@ -104,6 +107,7 @@ def returned(lab: Lab, moved: Seen) -> Seen:
     time.sleep(LOOKS_S)
     lab.forgive()
     seen.facts["ledger"] = lab.verdict()
+    seen.facts["until"] = time.time()
     return seen
 
 
@@ -120,6 +124,7 @@ def again(lab: Lab, returned: Seen) -> Seen:
     seen.facts["retired"] = time.time()
     time.sleep(LOOKS_S)
     seen.facts["after retire"] = lab.verdict()
+    seen.facts["until"] = time.time()
     return seen
 
 
@@ -163,7 +168,7 @@ def test_every_app_is_on_its_new_server(moved: Seen) -> None:
 
 def test_the_reader_read_from_the_follower_and_then_from_the_replica(lab: Lab, moved: Seen) -> None:
     """From the dynos' own view: a standby all the time, Heroku's before the switch, RDS's after it, never back."""
-    found = answered(looks(lab, moved.began - LOOKS_S, REPORTS))
+    found = answered(looks(lab, moved.began - LOOKS_S, moved.facts["until"], REPORTS))
     old = systems(lab)["heroku"]
     assert all(look.in_recovery for look in found)
     on_old = [look.system == old for look in found]
@@ -174,22 +179,22 @@ def test_the_reader_read_from_the_follower_and_then_from_the_replica(lab: Lab, m
 
 def test_no_dyno_of_any_app_is_on_the_old_database_after_the_lift(lab: Lab, moved: Seen) -> None:
     """What every dyno sees after the lift is the new database."""
-    found = answered(looks(lab, moved.facts["lifted"], *PRODUCTION))
+    found = answered(looks(lab, moved.facts["lifted"], moved.facts["until"], *PRODUCTION))
     assert set(PRODUCTION) <= {look.app for look in found} | {API}
     assert systems(lab)["heroku"] not in {look.system for look in found}
 
 
-def test_each_app_keeps_its_own_login(lab: Lab, moved: Seen) -> None:
+def test_each_app_keeps_its_own_login(moved: Seen) -> None:
     """The app with a credential of its own logs in with one of its own on RDS, not with the owner's."""
-    owner = re.search(r"//([^:]+):([^@]+)@", lab.variables(API)["DATABASE_URL"])
-    own = re.search(r"//([^:]+):([^@]+)@", lab.variables(ADMIN)["DATABASE_URL"])
+    owner = re.search(r"//([^:]+):([^@]+)@", moved.facts["variables"][API]["DATABASE_URL"])
+    own = re.search(r"//([^:]+):([^@]+)@", moved.facts["variables"][ADMIN]["DATABASE_URL"])
     assert owner and own
     assert owner[1] != own[1] and owner[2] != own[2]
 
 
-def test_pgbouncer_gets_what_it_understands(lab: Lab, moved: Seen) -> None:
+def test_pgbouncer_gets_what_it_understands(moved: Seen) -> None:
     """URLs of the app behind PgBouncer have a port and no query; what PGBOUNCER_URLS names is there."""
-    variables = lab.variables(REPORTS)
+    variables = moved.facts["variables"][REPORTS]
     for name in variables["PGBOUNCER_URLS"].split():
         assert re.fullmatch(r"postgres(ql)?://[A-Za-z0-9_]+:[A-Za-z0-9]+@[^:/]+:\d+/\w+", variables[name]), name
 
@@ -210,7 +215,7 @@ def test_all_apps_come_back(lab: Lab, prepared: Seen, returned: Seen) -> None:
     """After the way back every app is as before the move, and every dyno is on Heroku's servers."""
     before, after = prepared.facts["before"], returned.facts["world"]
     assert {app: before[app] for app in PRODUCTION} == {app: after[app] for app in PRODUCTION}
-    found = answered(looks(lab, returned.facts["back"] + 1, *PRODUCTION))
+    found = answered(looks(lab, returned.facts["back"], returned.facts["until"], *PRODUCTION))
     assert {systems(lab)["heroku"]} == {look.system for look in found}
     assert 0 == returned.facts["ledger"]["lost"]
 
@@ -219,5 +224,5 @@ def test_all_apps_come_back(lab: Lab, prepared: Seen, returned: Seen) -> None:
 def test_the_second_move_is_for_good(lab: Lab, again: Seen) -> None:
     """Moved again and retired: nothing is lost, every dyno is on RDS and stays there."""
     assert (0, 0) == (again.facts["ledger"]["lost"], again.facts["after retire"]["lost"])
-    found = answered(looks(lab, again.facts["lifted"], *PRODUCTION))
+    found = answered(looks(lab, again.facts["lifted"], again.facts["until"], *PRODUCTION))
     assert found and systems(lab)["heroku"] not in {look.system for look in found}

@@ -140,7 +140,7 @@ def test_a_rotated_password_is_a_release_by_the_add_on(
     leader = heroku_servers.leader
     read_only(leader, "SET default_transaction_read_only = on")
     request.addfinalizer(lambda: read_only(leader, "RESET default_transaction_read_only"))
-    request.addfinalizer(lambda: set_password(leader, leader.password))
+    request.addfinalizer(lambda: set_password(leader, leader.owner, leader.password))
     before = running.get(f"/apps/{APP}/config-vars")
     (addon,) = {a["addon"]["name"] for a in running.get(f"/apps/{APP}/addon-attachments") if a["name"] == "DATABASE"}
     old = psycopg.connect(before["DATABASE_URL"], sslmode="require")

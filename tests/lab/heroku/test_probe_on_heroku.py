@@ -1,9 +1,8 @@
 """A look at the local Heroku says what is there: as predicted while nothing is changed, otherwise when it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from local_heroku import KEY, Heroku
@@ -14,7 +13,8 @@ from pgcutover.edges.probe_heroku import ProbeHeroku
 from pgcutover.edges.transcript import Transcript
 from pgcutover.errors import HerokuError, RefusedError
 from pgcutover.facts.names import Secret
-from pgcutover.lab.heroku import logs, making, plans, rules
+from pgcutover.lab.heroku import api_addons, api_runtime, rules
+from pgcutover.lab.heroku.plans import PLANS
 from pgcutover.planning.predicted_heroku import HEROKU
 from pgcutover.planning.predictions import Verdict
 
@@ -40,33 +40,17 @@ def verdicts(heroku: Heroku, directory: Path, *numbers: str, monkeypatch: pytest
     return {number: finding.verdict for number, finding in looks.findings.items()}
 
 
-Change = Callable[[Heroku, pytest.MonkeyPatch], Any]
-
-
-def knob(**changes: Any) -> Change:
-    return lambda heroku, _: heroku.api.patch("/_lab/new-apps/knobs", json=changes).raise_for_status()
-
-
-CHANGES: dict[str, Change] = {
-    "H1": knob(refusal_status=400),
-    "H2": knob(attach_runs_release_phase=True),
-    "H4": lambda _, patch: patch.setattr(plans, "PLANS", plans.PLANS[1:]),
-    "H5": lambda _, patch: patch.setattr(logs, "KEPT_LINES", 1000),
-    "L1": lambda _, patch: patch.setattr(rules, "check_variable_free", lambda *_: None),
-    "L2": lambda _, patch: patch.setattr(rules, "check_replacement", lambda *_: None),
-    "L30": lambda _, patch: patch.setattr(making.acme, "FIRST", "PRIMARY"),
-}
-"""What is turned in the lab to see each of these come out otherwise."""
-
-
-@pytest.mark.parametrize("number", CHANGES)
-def test_a_change_underneath_is_seen(
-    running: Heroku, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str
-) -> None:
-    """The look of that number says so."""
-    CHANGES[number](running, monkeypatch)
-    found = verdicts(running, tmp_path, number, monkeypatch=monkeypatch)
-    assert {number: Verdict.OTHERWISE} == found
+def test_every_change_underneath_is_seen(running: Heroku, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look says what the lab was turned to do, and a look at what was left alone says that it is as it was."""
+    knobs = {"refusal_status": 400, "attach_runs_release_phase": True}
+    running.api.patch("/_lab/new-apps/knobs", json=knobs).raise_for_status()
+    monkeypatch.setattr(api_addons, "PLANS", PLANS[1:])
+    monkeypatch.setattr(api_runtime, "KEPT_LINES", 1000)
+    monkeypatch.setattr(rules, "check_variable_free", lambda *_: None)
+    monkeypatch.setattr(rules, "check_replacement", lambda *_: None)
+    turned = {"H1", "H2", "H4", "H5", "L1", "L2"}
+    found = verdicts(running, tmp_path, *turned, "H3", monkeypatch=monkeypatch)
+    assert {**dict.fromkeys(turned, Verdict.OTHERWISE), "H3": Verdict.AS_PREDICTED} == found
 
 
 def test_a_look_that_gets_no_answer_is_no_pass(

@@ -1,9 +1,10 @@
 """A look at the lab's RDS says what is there: as predicted while nothing is changed, otherwise when it is."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pgcutover.app.probing.rds import BORN, GROWN, RdsWorld
 from pgcutover.edges.probe_aws import ProbeAws
 from pgcutover.edges.transcript import Transcript
 from pgcutover.errors import RefusedError
-from pgcutover.lab.rds import ADMIN_KEY, SECRET_KEY, backend, classes, formulas, instances
+from pgcutover.lab.rds import ADMIN_KEY, SECRET_KEY, backend, formulas, instances
 from pgcutover.planning.predicted_aws import AWS
 from pgcutover.planning.predictions import Verdict
 
@@ -37,7 +38,8 @@ def aws(account: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
             account.rds.describe_db_parameter_groups(DBParameterGroupName=NAME)
 
 
-def verdict(aws: ProbeAws, account: Any, number: str) -> Verdict:
+def test_every_change_underneath_is_seen(aws: ProbeAws, account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look says what the lab was turned to do, and a look at what was left alone says that it is as it was."""
     transcript = aws._transcript
     world = RdsWorld(
         aws=aws,
@@ -48,36 +50,19 @@ def verdict(aws: ProbeAws, account: Any, number: str) -> Verdict:
     )
     looks = Looks(predictions=AWS, transcript=transcript, tell=lambda _: None)
     aws.make(NAME, world.version)
-    if number not in BORN:
-        aws.ready(NAME)
-    looks.make({number: {**BORN, **GROWN}[number]}, world)
-    return looks.findings[number].verdict
-
-
-def at_once(account: Any, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(instances.Instance, "endpoint", {"Address": "127.0.0.1", "Port": 1, "HostedZoneId": "Z"})
-
-
-def unlike_any_code(account: Any, patch: pytest.MonkeyPatch) -> None:
-    account.lab_door("knobs", {"fail_next": [{"action": "ModifyDBParameterGroup", "code": "SomethingElse"}]})
-
-
-CHANGES: dict[str, Callable[[Any, pytest.MonkeyPatch], Any]] = {
-    "A3": lambda _, patch: patch.setattr(backend.Backend, "_check_replicable", lambda *_: None),
-    "A9": at_once,
-    "A12": lambda _, patch: patch.setattr(classes.InstanceClass, "usable_memory_bytes", 2**30),
-    "A13": lambda _, patch: patch.setattr(formulas.math, "log2", math.log),
-    "A14": unlike_any_code,
-}
-"""What is turned in the lab to see each of these come out otherwise."""
-
-
-@pytest.mark.parametrize("number", CHANGES)
-def test_a_change_underneath_is_seen(aws: ProbeAws, account: Any, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
-    """The look of that number says so."""
     with monkeypatch.context() as patch:
-        CHANGES[number](account, patch)
-        assert Verdict.OTHERWISE == verdict(aws, account, number)
+        patch.setattr(instances.Instance, "endpoint", {"Address": "127.0.0.1", "Port": 1, "HostedZoneId": "Z"})
+        looks.make(BORN, world)
+    aws.ready(NAME)
+    monkeypatch.setattr(backend.Backend, "_check_replicable", lambda *_: None)
+    monkeypatch.setattr(formulas, "math", SimpleNamespace(log2=math.log))
+    account.lab_door("knobs", {"fail_next": [{"action": "CreateDBParameterGroup", "code": "SomethingElse"}]})
+    turned = ("A13", "A14", "A3")
+    looks.make({number: GROWN[number] for number in ("A2", "A12", "A10", *turned)}, world)
+    assert {
+        **dict.fromkeys(("A9", *turned), Verdict.OTHERWISE),
+        **dict.fromkeys(("A2", "A12", "A10"), Verdict.AS_PREDICTED),
+    } == {number: finding.verdict for number, finding in looks.findings.items()}, looks.findings
 
 
 def test_only_a_probes_own_instance_is_removed(aws: ProbeAws, account: Any) -> None:

@@ -45,4 +45,4 @@ def look_at_heroku(api: ProbeHeroku, name: str, region: str, looks: Looks, askin
     api.deploy(name, runtime.PROCESS_TYPES)
     addon = api.make_database(name)
     api.settled(name)
-    looks.make(LOOKS, HerokuWorld(api=api, app=name, addon=addon, dsn=api.dsn(name), asking=asking))
+    looks.make(LOOKS, HerokuWorld(api=api, app=name, addon=addon, dsn=api.dsn(name, addon), asking=asking))

@@ -1,5 +1,5 @@
--- Tables that nobody has vacuumed since they were loaded, and that have pages not known to be visible to all; largest
--- last. Only those whose owner we are or may act as: others cannot be vacuumed by us.
+-- Tables that nobody has vacuumed since they were loaded, and that have pages not known to be visible to all (a load may
+-- leave empty ones at the end, which never are); largest last. Only those whose owner we are or may act as: others cannot be vacuumed by us.
 SELECT n.nspname::text, c.relname::text
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
