@@ -88,7 +88,6 @@ def plan(target: TargetPlan, *, data_bytes: int = 1) -> Plan:
         kept=(KeptAttachment(app="acme-api", addon=ADDON, name="HEROKU_POSTGRESQL_LEGACY"),),
         source=source,
         target=target,
-        app_sslmode="require",
         clients=ClientPlan(dump_path="a", dump_version="160014", restore_path="a", restore_version="160014"),
         jobs=1,
     )

@@ -19,10 +19,14 @@ from pgcutover.app.planner import Stock
 from pgcutover.errors import ReleaseFailedError
 from pgcutover.faces import render
 from pgcutover.faces.consoles import console
+from pgcutover.faces.wording import standing
 from pgcutover.facts.estate import Addon, App, Attachment, ProcessType
 from pgcutover.facts.inventory import Blocker, Column, DatabaseInventory, Extension, Table
 from pgcutover.facts.names import Dsn, Secret, TableName
+from pgcutover.planning.moves import VariableMove
+from pgcutover.planning.target import ReplicaPlan
 from pgcutover.running.state import Move
+from pgcutover.steps.history import StepSummary
 
 COLUMNS = 100
 
@@ -442,3 +446,33 @@ def test_rows_that_differ_are_counted_and_called_by_what_the_comparison_says() -
     assert "- #12ab: different in name, age" in shown
     assert "- #34cd: missing on the target" in shown
     assert "and 3 more" in shown
+
+
+def test_each_variable_is_shown_with_the_server_that_it_names() -> None:
+    """In the plan for good, and in a run as it is: a replica made after the lift is named by the last step only."""
+    moves = story.moves(
+        variables=(
+            VariableMove(variable="DATABASE_URL", attachment="DATABASE", addon=story.ADDON),
+            VariableMove(variable="READ_URL", role="replica", user="reporting", addon="postgresql-round-54321"),
+        )
+    )
+    replica = ReplicaPlan(
+        identifier="acme-api-replica",
+        instance_class="db.m7g.large",
+        parameter_group="acme-api-replica-postgres18",
+        parameters=(),
+        made="after-lift",
+    )
+    plan = story.plan(app=moves)
+    target = plan.decisions.target.model_copy(update={"replica": replica})
+    plan = plan.model_copy(update={"decisions": plan.decisions.model_copy(update={"target": target})})
+    shown = in_one_line(printed(render.plan_table(plan, story.ESTIMATES)))
+    assert f"DATABASE_URL -> primary (today: attachment of {story.ADDON})" in shown
+    assert "READ_URL -> primary at the switch, replica at the end as reporting (today: copied URL of" in shown
+    moved = story.moved().model_copy(update={"plan": plan})
+    assert "acme-api: DATABASE_URL, READ_URL set to the new database, acme-api (" in " ".join(standing(moved))
+    last = StepSummary.model_validate({**moved.steps[-1].model_dump(), "name": "follow-replica"})
+    followed = " ".join(standing(moved.model_copy(update={"steps": (*moved.steps, last)})))
+    assert "acme-api: READ_URL set to the new database, acme-api-replica (" in followed
+    back = " ".join(standing(story.returned().model_copy(update={"plan": plan})))
+    assert "acme-api: READ_URL as before the move, postgresql-round-54321" in back

@@ -131,7 +131,9 @@ def test_nothing_is_changed_of_everything() -> None:
     assert [] == [action for action in wide if not re.search(":(Describe|ListTags|GetCommandInvocation)", action)]
 
 
-@pytest.mark.parametrize("commands", [*((each,) for each in COMMANDS), tuple(each for each in COMMANDS if each not in APART)], ids=str)
+@pytest.mark.parametrize(
+    "commands", [*((each,) for each in COMMANDS), tuple(each for each in COMMANDS if each not in APART)], ids=str
+)
 def test_a_policy_is_one_that_aws_takes(commands: Collection[str]) -> None:
     """Short enough for a managed policy, every pattern filled, and no statement twice."""
     made = policy(commands, PLACE)

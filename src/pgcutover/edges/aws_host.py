@@ -7,6 +7,7 @@ the security group lets nothing in; no request holds a secret. Each method may b
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from shlex import quote
 from typing import Any
 
@@ -307,14 +308,10 @@ class AwsHosts:
 
     def remove_groups(self, tags: Tags) -> tuple[str, ...]:
         """Remove the security groups of ours; returns their ids."""
-        ids = [group.id for group in self._groups(tags)]
+        ids = tuple(group.id for group in self._groups(tags))
         for group in ids:
-            self._until(
-                lambda group=group: self._group_gone(group),  # type: ignore[misc]
-                f"the removal of security group {group}",
-                GROUP_LIMIT_S,
-            )
-        return tuple(ids)
+            self._until(partial(self._group_gone, group), f"the removal of security group {group}", GROUP_LIMIT_S)
+        return ids
 
     def remove_profile(self, name: str, tags: Tags) -> tuple[str, ...]:
         """Remove profile and role of ours; what is somebody else's stays. Returns what was removed."""

@@ -9,7 +9,8 @@ from pgcutover.faces.figures import count, counted, duration, listed, moment, mo
 from pgcutover.faces.outages import DATABASE_FROM, USERS_FROM, planned_outage, spoken
 from pgcutover.facts.building import SortMemory
 from pgcutover.planning.likeness import PastDrill
-from pgcutover.planning.plan import AppPlan, Phase, Plan
+from pgcutover.planning.moves import VariableMove
+from pgcutover.planning.plan import AppPlan, Decisions, Phase, Plan
 from pgcutover.planning.target import ReplicaPlan, TargetPlan
 from pgcutover.running.state import StepState
 from pgcutover.steps.history import Outcome, RunSummary, TableProof
@@ -151,13 +152,8 @@ def standing(summary: RunSummary) -> Iterator[str]:
     """Who runs on which database, and what is still there, one sentence each."""
     decisions, states = summary.plan.decisions, {s.name: s.state for s in summary.steps}
     source, target = decisions.source, decisions.target
-    new = f"{target.instance} ({target.region}), database {target.database}"
     for app in decisions.apps:
-        named = listed([move.variable for move in app.moves.variables], "no variable")
-        if states.get("switch") is StepState.DONE:
-            yield f"{app.moves.app}: {named} set to the new database, {new}"
-        else:
-            yield f"{app.moves.app}: {named} as before the move, {source.addon}"
+        yield from _named(app, decisions, states)
     if summary.outcome not in OPEN_AGAIN and states.get(USERS_FROM) in CHANGED:
         yield "the application is closed: users see the maintenance page"
     if states.get(DATABASE_FROM) is StepState.DONE:
@@ -169,3 +165,23 @@ def standing(summary: RunSummary) -> Iterator[str]:
         stays = "it is not ours to delete" if target.existing else "no command but destroy --target deletes it"
         replica = f", and its read replica {target.replica.identifier}," if target.replica is not None else ""
         yield f"RDS instance {target.instance}{replica} stays: {stays}"
+
+
+def _named(app: AppPlan, decisions: Decisions, states: Mapping[str, StepState]) -> Iterator[str]:
+    """Which database the variables of an app name now, a sentence for each database."""
+    target, switched = decisions.target, states.get("switch") is StepState.DONE
+    places: dict[str, list[str]] = {}
+    for move in app.moves.variables:
+        place = _server_of(move, target, states) if switched else move.addon or decisions.source.addon
+        places.setdefault(place, []).append(move.variable)
+    for place, names in places.items():
+        now = f"set to the new database, {place} ({target.region}), database {target.database}"
+        yield f"{app.moves.app}: {listed(names)} {now if switched else f'as before the move, {place}'}"
+
+
+def _server_of(move: VariableMove, target: TargetPlan, states: Mapping[str, StepState]) -> str:
+    replica = target.replica
+    if move.role == "primary" or replica is None:
+        return target.instance
+    there = replica.made == "before-load" or states.get("follow-replica") is StepState.DONE
+    return replica.identifier if there else target.instance

@@ -47,7 +47,10 @@ SECURITY_GROUP = "arn:aws:ec2:{region}:{account}:security-group/{group_id}"
 VPC = "arn:aws:ec2:{region}:{account}:vpc/{vpc}"
 REPLICA = "arn:aws:rds:{region}:{account}:db:{replica}"
 REPLICA_PARAMETERS = "arn:aws:rds:{region}:{account}:pg:{replica_group}"
-ALARMS = "arn:aws:cloudwatch:{region}:{account}:alarm:{instance}*"
+ALARMS = (
+    "arn:aws:cloudwatch:{region}:{account}:alarm:{instance}-{metric}",
+    "arn:aws:cloudwatch:{region}:{account}:alarm:{replica}-{metric}",
+)
 MACHINE = "arn:aws:ec2:{region}:{account}:instance/*"
 DISK = "arn:aws:ec2:{region}:{account}:volume/*"
 AROUND_MACHINE = (
@@ -158,9 +161,9 @@ RIGHTS: tuple[Right, ...] = (
     *_called("rds", "DeleteDBParameterGroup", (DESTROY,), REPLICA_PARAMETERS),
     # The alarms
     *_called("cloudwatch", "DescribeAlarms", (MIGRATE, DESTROY), EVERYTHING),
-    *_called("cloudwatch", "ListTagsForResource", (MIGRATE, DESTROY), ALARMS),
-    *_called("cloudwatch", "PutMetricAlarm", (MIGRATE,), ALARMS),
-    *_called("cloudwatch", "DeleteAlarms", (DESTROY,), ALARMS),
+    *_called("cloudwatch", "ListTagsForResource", (MIGRATE, DESTROY), *ALARMS),
+    *_called("cloudwatch", "PutMetricAlarm", (MIGRATE,), *ALARMS),
+    *_called("cloudwatch", "DeleteAlarms", (DESTROY,), *ALARMS),
     # The migration host
     *_called("ec2", "DescribeInstances DescribeInstanceTypeOfferings", (HOST,), EVERYTHING),
     *_called("ec2", "RunInstances", (HOST,), MACHINE, DISK, when=(MARKED_OURS,)),
@@ -262,7 +265,7 @@ ASKED_BY_AWS: tuple[Right, ...] = (
         when=(MARKED_OURS, ("ec2:CreateAction", "RunInstances")),
         why="machine and disk are tagged when they are made",
     ),
-    *_called("cloudwatch", "TagResource", (MIGRATE,), ALARMS, why="alarms are tagged when they are set"),
+    *_called("cloudwatch", "TagResource", (MIGRATE,), *ALARMS, why="alarms are tagged when they are set"),
     *_called("iam", "PassRole", (HOST,), HOST_ROLE, when=(FOR_EC2,), why="the machine gets the role"),
     *_called("iam", "TagRole", (HOST,), HOST_ROLE, why="the role is tagged when it is made"),
     *_called("iam", "TagInstanceProfile", (HOST,), HOST_PROFILE, why="so is the instance profile"),
@@ -312,6 +315,7 @@ class Place:
     major: str
     group_id: str
     vpc: str
+    metric: str
     user: str
     role: str
 
@@ -361,6 +365,7 @@ class Place:
             major="*",
             group_id="*",
             vpc="*",
+            metric="*",
             user="*",
             role="*",
         )
@@ -385,6 +390,7 @@ class Place:
             major=str(target.major),
             group_id="sg-0123456789abcdef0",
             vpc=target.vpc_id,
+            metric="CPUUtilization",
             user="pgcutover",
             role="pgcutover",
         )

@@ -5,6 +5,8 @@ Only data. `NAME` stands for the probe's instance and its groups.
 
 from pgcutover.planning.predictions import Prediction
 
+NO_MACHINE = "a probe makes no EC2 machine: pgcutover host up shows it"
+
 AWS: tuple[Prediction, ...] = (
     Prediction(
         number="A1",
@@ -87,4 +89,38 @@ AWS: tuple[Prediction, ...] = (
         how="DescribeDBInstances of none; CreateDBParameterGroup twice; ModifyDBParameterGroup of no parameter",
         expects="DBInstanceNotFound, DBParameterGroupAlreadyExists, InvalidParameterValue",
     ),
+    Prediction(
+        number="A15",
+        says="LatestRestorableTime is never more than five minutes behind, once the first automated backup is there.",
+        how="DescribeDBInstances after the first backup. Its absence before that is not looked at",
+        expects="at most five minutes behind",
+    ),
+    Prediction(
+        number="A20",
+        says="Amazon Linux 2023's image has its root on /dev/xvda, and carries the SSM agent, curl and cloud-init.",
+        unseen=NO_MACHINE,
+    ),
+    Prediction(
+        number="A21",
+        says="Amazon Linux 2023's postgresqlNN packages hold PostgreSQL's client programs.",
+        unseen=NO_MACHINE,
+    ),
+    Prediction(number="A22", says="A new machine is online in Systems Manager within 10 minutes.", unseen=NO_MACHINE),
+    Prediction(
+        number="A23",
+        says="EC2 refuses a new instance profile with InvalidParameterValue for some seconds.",
+        unseen=NO_MACHINE,
+    ),
+    Prediction(
+        number="A24",
+        says="A security group can be removed at most 5 minutes after its machine has ended.",
+        unseen=NO_MACHINE,
+    ),
+    Prediction(
+        number="A25",
+        says="The endpoint of a public RDS instance resolves to its private address in its own network.",
+        unseen=NO_MACHINE,
+    ),
+    Prediction(number="A26", says="Outside EC2 nothing answers at 169.254.169.254.", unseen=NO_MACHINE),
+    Prediction(number="A27", says="What pgcutover needs from PyPI has wheels for the machine.", unseen=NO_MACHINE),
 )

@@ -117,7 +117,7 @@ HEROKU: tuple[Prediction, ...] = (
     ),
     Prediction(
         number="L11",
-        says="The add-on's server-side pooler listens on a port of its own on the same host.",
+        says="The add-on's server-side pooler listens on the same host, on the port after the database's.",
         unseen="an essential database has no server-side pooler; the smallest that has one costs 50 USD a month",
     ),
     Prediction(
@@ -138,6 +138,21 @@ HEROKU: tuple[Prediction, ...] = (
         says="A dyno that crashes comes back after 10 s, then 20 s, 40 s and so on.",
         how="PATCH /apps/NAME/formation {crash 1}; its lines in the log for some minutes",
         expects="it comes back, each time after a longer pause",
+    ),
+    Prediction(
+        number="L15",
+        says="A failover leaves name, logins and database of an add-on as they are and changes host or port.",
+        unseen="an essential database has no standby to fail over to, and there is no call that makes it",
+    ),
+    Prediction(
+        number="L16",
+        says="Rotating a credential changes its own attachments' variables and ends its own sessions.",
+        unseen="an essential database has one credential; that the others are left alone takes two",
+    ),
+    Prediction(
+        number="L17",
+        says="What buildpacks add to a slug is there from the next deploy on.",
+        unseen="the probe's app is a slug of its own, which no buildpack made",
     ),
     Prediction(
         number="L30",

@@ -68,7 +68,19 @@ def test_the_lab_is_as_predicted(unchanged: Lab) -> None:
     """Every number that can be looked at is as predicted; what was asked is written down without a secret."""
     done = unchanged.json("probe", "--yes")
     assert {"as predicted", "cannot be seen"} == set(by_verdict(done)), done["findings"]
-    assert {"H6", "H7", "L11", "A4", "A5", "A6", "A7"} == by_verdict(done)["cannot be seen"]
+    assert {
+        "H6",
+        "H7",
+        "L11",
+        "L15",
+        "L16",
+        "L17",
+        "A4",
+        "A5",
+        "A6",
+        "A7",
+        *(f"A{n}" for n in range(20, 28)),
+    } == by_verdict(done)["cannot be seen"]
     assert done["removed"]
     transcript = Path(done["transcript"])
     assert 0o600 == transcript.stat().st_mode & 0o777

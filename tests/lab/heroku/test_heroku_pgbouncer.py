@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from local_heroku import FAST, Heroku, Servers, started, wait_for
 from psycopg import sql
@@ -136,6 +137,18 @@ def test_a_query_string_is_a_part_of_the_databases_name(dyno: Dyno, options: str
     output = dyno.ask("DATABASE_URL", DATABASE_URL=dyno.url(options=options))
     # PostgreSQL takes no more than 63 bytes for a name.
     assert f'database "{(dyno.dsn.database + options)[:63]}" does not exist' in output
+
+
+def test_without_a_pgbouncer_on_the_machine_urls_are_read_alike(dyno: Dyno) -> None:
+    """The command gets the server's own address: with TLS, and a query string is still a part of the name."""
+    (plain, odd) = (
+        pgbouncer.direct(*pgbouncer.servers({"DATABASE_URL": dyno.url(options=options)}))
+        for options in ("", "?sslmode=disable")
+    )
+    with psycopg.connect(plain) as session:
+        assert session.pgconn.ssl_in_use
+    with pytest.raises(psycopg.OperationalError, match=r'database "\w+\?sslmode=disable" does not exist'):
+        psycopg.connect(odd)
 
 
 @INSTALLED

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pgcutover.app.probing.looking import Asking
@@ -16,6 +17,7 @@ from pgcutover.planning.tuning import LOAD_PROFILE, SECURITY
 POLL_S = 0.2
 CHANGE_LIMIT_S = 3600.0
 COUNTS_LIMIT_S = 120.0
+BEHIND_S = 300.0
 SHOWN = ("wal_compression", "max_slot_wal_keep_size", "rds.accepted_password_auth_method")
 """Of which the notes want to know what RDS allows today."""
 DURATION_MS = "12345"
@@ -188,6 +190,24 @@ def error_codes(world: RdsWorld) -> Seen:
     return Seen(answer=", ".join(code or "accepted" for code in codes))
 
 
+def restorable(world: RdsWorld) -> Seen:
+    """A15"""
+    found: list[datetime] = []
+
+    def there() -> bool:
+        reply = world.aws.calls.call("rds", "describe_db_instances", DBInstanceIdentifier=world.name)
+        found[:] = filter(None, [reply["DBInstances"][0].get("LatestRestorableTime")])
+        return bool(found)
+
+    world.aws.calls.until(there, what=f"a restorable time of {world.name}", limit_s=CHANGE_LIMIT_S)
+    behind_s = (datetime.now(UTC) - found[0]).total_seconds()
+    within = behind_s <= BEHIND_S
+    return Seen(
+        answer="at most five minutes behind" if within else "more than five minutes behind",
+        detail=f"{behind_s:.0f} s",
+    )
+
+
 def undeletable(world: RdsWorld) -> Seen:
     """A11. The last of all: should RDS not refuse, the instance is gone, as it shall be anyway."""
     _reboot(world)
@@ -211,6 +231,7 @@ GROWN: Mapping[str, Callable[[RdsWorld], Seen]] = {
     "A14": error_codes,
     "A1": wal_level,
     "A8": late_status,
+    "A15": restorable,
     "A3": managed_password,
     "A11": undeletable,
 }

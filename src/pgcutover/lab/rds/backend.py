@@ -48,7 +48,8 @@ class Backend(Snapshots):
         self.check_new_place(request["db_instance_identifier"])
         major, _ = resolve(request.get("engine_version"))
         self.check_group_fits(request.get("db_parameter_group_name"), major)
-        request.setdefault("db_subnet_group_name", self.default_subnet_group())
+        if "db_subnet_group_name" not in request:
+            request["db_subnet_group_name"] = self.default_subnet_group()
         self.check_security_groups(request)
         instance = self._made(request)
         instance.worker.submit(lambda: life.create(instance))

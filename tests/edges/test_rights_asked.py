@@ -96,7 +96,7 @@ def test_a_plan_says_which_commands_its_maker_may_not_run(lab: Account, aws: Aws
     assert [f"may not run {MIGRATE}", f"may not run {ROLLBACK}"] == [
         f"may not run {line.what.partition('may not run ')[2].partition(',')[0]}" for line in said
     ]
-    assert "rds:ModifyDBInstance on db:acme-api (step aftercare)" in said[0].what
+    assert "rds:CreateDBSnapshot on snapshot:acme-api-after-lift-1 (step aftercare)" in said[0].what
     give(lab, "plan", PREPARE, MIGRATE, ROLLBACK)
     assert () == about_rights(aws, target, steps_of(target))
 
