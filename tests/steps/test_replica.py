@@ -215,6 +215,19 @@ def set_and_await(world: RdsWorld, group: str, values: dict[str, str]) -> None:
     raise AssertionError("the values do not come into force")
 
 
+def test_a_primary_that_is_being_backed_up_is_waited_for(account: Account) -> None:
+    """RDS takes the first backup as soon as they are turned on, and makes no replica meanwhile."""
+    target = planned(account.aws, app="busy", replica="before-load")
+    world = world_for(account, target)
+    *first, make = (step for step in making(target) if step.name != "database")
+    for step in first:
+        step.do(world, step.observe(world))
+    account.aws.instances.change(target.instance, InstanceChange(retention_days=7))
+    account.aws._calls.call("rds", "create_db_snapshot", DBSnapshotIdentifier="s", DBInstanceIdentifier="busy")
+    make.do(world, FRESH)
+    assert Verdict.WHOLE == make.verify(world, FRESH).verdict
+
+
 def test_a_promoted_replica_is_not_deleted(account: Account, made: RdsWorld, target: TargetPlan) -> None:
     """It may hold rows of its own by then."""
     with pytest.raises(RefusedError, match="follows no primary"):

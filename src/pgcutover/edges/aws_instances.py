@@ -85,7 +85,14 @@ class AwsInstances:
         Raises:
             RefusedError: the name is somebody else's.
         """
-        self._ensure(spec.identifier, dict(spec.tags), "create_db_instance", lambda: self._request(spec))
+        # There already: an answer was lost, boto asked again by itself, and what it found is ours.
+        self._ensure(
+            spec.identifier,
+            dict(spec.tags),
+            lambda: self._calls.call(
+                "rds", "create_db_instance", tolerated=("DBInstanceAlreadyExists",), **self._request(spec)
+            ),
+        )
 
     def create_replica(self, spec: ReplicaSpec) -> None:
         """Ask for a read replica of ours, and wait until it can be used; one of that name that is ours is waited for.
@@ -98,7 +105,11 @@ class AwsInstances:
             AwsError: the primary is not there, or keeps no backups.
         """
         self._ensure(
-            spec.identifier, dict(spec.tags), "create_db_instance_read_replica", lambda: self._replica_request(spec)
+            spec.identifier,
+            dict(spec.tags),
+            lambda: self._calls.until(
+                lambda: self._accepts_replica(spec), what=f"replica {spec.identifier}", limit_s=CHANGE_LIMIT_S
+            ),
         )
 
     def wait_initialized(self, identifier: str) -> None:
@@ -111,15 +122,30 @@ class AwsInstances:
                 limit_s=INITIALIZING_LIMIT_S,
             )
 
-    def _ensure(self, identifier: str, tags: Tags, operation: str, request: Callable[[], dict[str, Any]]) -> None:
+    def _accepts_replica(self, spec: ReplicaSpec) -> bool:
+        """Ask once. While the primary is backed up, as it is when its backups were just turned on, RDS refuses."""
+        primary = self.wait(spec.primary, _changeable, what="can be replicated", limit_s=CHANGE_LIMIT_S)
+        if not primary.retention_days:
+            raise AwsError(
+                f"instance {spec.primary} keeps no backups, and RDS makes no read replica of such a one",
+                hint="Set its backup retention to a day or more, then run the same command again.",
+            )
+        asked = self._calls.call(
+            "rds",
+            "create_db_instance_read_replica",
+            tolerated=("DBInstanceAlreadyExists", "InvalidDBInstanceState"),
+            **_replica_request(spec, primary),
+        )
+        return bool(asked) or self.describe(spec.identifier) is not None
+
+    def _ensure(self, identifier: str, tags: Tags, ask: Callable[[], object]) -> None:
         found = self.describe(identifier)
         if found is not None:
             refuse_foreign("instance", identifier, dict(found.tags), tags)
             self.wait(identifier, lambda i: True, what="can be used", limit_s=CREATION_LIMIT_S)
             return
         with self._calls.timed(f"instance {identifier}"):
-            # There already: an answer was lost, boto asked again by itself, and what it found is ours.
-            self._calls.call("rds", operation, tolerated=("DBInstanceAlreadyExists",), **request())
+            ask()
             self._calls.until(
                 lambda: self.describe(identifier) is not None, what=f"instance {identifier}", limit_s=SHOWS_LIMIT_S
             )
@@ -293,24 +319,6 @@ class AwsInstances:
             "Tags": [{"Key": key, "Value": value} for key, value in spec.tags],
         }
 
-    def _replica_request(self, spec: ReplicaSpec) -> dict[str, Any]:
-        primary = self.describe(spec.primary)
-        if primary is None:
-            raise AwsError(f"instance {spec.primary} does not exist", hint="Run pgcutover prepare.")
-        return {
-            "DBInstanceIdentifier": spec.identifier,
-            "SourceDBInstanceIdentifier": spec.primary,
-            "DBInstanceClass": spec.instance_class,
-            # Otherwise it gets the network's default group, which lets nobody in.
-            "VpcSecurityGroupIds": list(primary.security_groups),
-            "PubliclyAccessible": spec.public,
-            "MultiAZ": False,
-            "DeletionProtection": True,
-            "CopyTagsToSnapshot": True,
-            "AutoMinorVersionUpgrade": spec.minor_upgrades,
-            "Tags": [{"Key": key, "Value": value} for key, value in spec.tags],
-        }
-
     def _dead(self, found: Instance) -> AwsError:
         last = "; ".join(self.events(found.identifier)[-3:])
         return AwsError(
@@ -333,6 +341,22 @@ class AwsInstances:
             return status == "available"
 
         self._calls.until(look, what=f"snapshot {snapshot}", limit_s=SNAPSHOT_LIMIT_S)
+
+
+def _replica_request(spec: ReplicaSpec, primary: Instance) -> dict[str, Any]:
+    return {
+        "DBInstanceIdentifier": spec.identifier,
+        "SourceDBInstanceIdentifier": spec.primary,
+        "DBInstanceClass": spec.instance_class,
+        # Otherwise it gets the network's default group, which lets nobody in.
+        "VpcSecurityGroupIds": list(primary.security_groups),
+        "PubliclyAccessible": spec.public,
+        "MultiAZ": False,
+        "DeletionProtection": True,
+        "CopyTagsToSnapshot": True,
+        "AutoMinorVersionUpgrade": spec.minor_upgrades,
+        "Tags": [{"Key": key, "Value": value} for key, value in spec.tags],
+    }
 
 
 def _changeable(instance: Instance) -> bool:
