@@ -28,7 +28,14 @@ def make_lab(session_directory: Path) -> Iterator[Callable[..., Lab]]:
 
 @pytest.fixture(scope="session")
 def shared(make_lab: Callable[[str], Lab]) -> Shared:
-    return Shared(make_lab)
+    """Without a replica, which has journeys of its own and would take seconds of each."""
+
+    def make(name: str) -> Lab:
+        lab = make_lab(name)
+        lab.edit({'size = "next"\n': 'size = "next"\nreplica = "none"\n'})
+        return lab
+
+    return Shared(make)
 
 
 @pytest.fixture

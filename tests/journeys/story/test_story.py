@@ -1,8 +1,9 @@
 """The whole story: three applications on one database, its follower, PgBouncer, a Scheduler, and staging first.
 
 Told once, by the fixtures, in their order: production is prepared and moved. With `--full` staging is drilled first (a
-journey of its own shows drills), and production goes back, moves a second time, and is retired. Each test says one thing that was seen on the way. Where an app was at a
-moment is what its own dynos saw, not what the migration or Heroku says.
+journey of its own shows drills), and production goes back, moves a second time, and is retired. Each test says one
+thing that was seen on the way. Where an app was at a moment is what its own dynos saw, not what the migration or Heroku
+says.
 """
 
 import re
