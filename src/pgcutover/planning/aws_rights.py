@@ -112,9 +112,8 @@ def _called(
 
 
 RIGHTS: tuple[Right, ...] = (
-    *_called(
-        "rds", "DescribeAccountAttributes DescribeOrderableDBInstanceOptions", PLANNING, EVERYTHING, new_only=True
-    ),
+    *_called("rds", "DescribeAccountAttributes", (*PLANNING, PROBE), EVERYTHING, new_only=True),
+    *_called("rds", "DescribeOrderableDBInstanceOptions", PLANNING, EVERYTHING, new_only=True),
     *_called("rds", "DescribeDBEngineVersions DescribeEngineDefaultParameters", (*PLANNING, PROBE), EVERYTHING),
     *_called("ec2", "DescribeSubnets", (*PLANNING, HOST, PROBE), EVERYTHING),
     *_called("ec2", "DescribeVpcs", (*PLANNING, PROBE), EVERYTHING),
