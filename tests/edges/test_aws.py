@@ -366,7 +366,7 @@ def test_a_limit_that_is_reached_is_a_quota_error(account: Account, aws: Aws, sp
     """Before the plan is made, and once more if the account fills up meanwhile."""
     account.turn(instance_quota=0)
     with pytest.raises(QuotaError, match="DBInstances") as caught:
-        aws.offers.refuse_full(20)
+        aws.offers.refuse_full(20, replica=False)
     assert (87, True) == (caught.value.exit_code, "Service Quotas" in caught.value.hint)
     with pytest.raises(QuotaError, match="InstanceQuotaExceeded"):
         aws.instances.create(dataclasses.replace(spec, identifier="one-too-many"))
