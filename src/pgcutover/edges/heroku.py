@@ -28,6 +28,7 @@ from pgcutover.edges.heroku_wire import (
     release_of,
     understood,
 )
+from pgcutover.errors import HerokuError
 from pgcutover.facts.estate import (
     Addon,
     AddonPlan,
@@ -200,6 +201,23 @@ class HerokuClient:
                 for row in self._api.read_rows(f"/apps/{app}/releases", headers)[:newest]
             ]
         return tuple(release_of(w) for w in sorted(wires, key=lambda w: -w.version))
+
+    def release_again(self, app: str) -> None:
+        """A release like the newest one, its release phase included: same code, the config vars as they are.
+
+        https://devcenter.heroku.com/articles/platform-api-deploying-slugs
+
+        Raises:
+            HerokuError: the app's code is an image, of which Heroku makes no release without a new push.
+        """
+        (newest,) = self.releases(app, newest=1)
+        if not newest.slug:
+            raise HerokuError(
+                f"release v{newest.version} of {app} has no slug, and cannot be made again",
+                hint="Push the app's image again, accept that release, then run the same command again.",
+            )
+        body = {"slug": newest.slug, "description": f"Retry of v{newest.version}: {newest.description}"}
+        self._api.write("POST", f"/apps/{app}/releases", body)
 
     def log(self, app: str, *, dyno: str = "", lines: int = 1500) -> tuple[str, ...]:
         """The last lines of the app's log. https://devcenter.heroku.com/articles/log-runtime-metrics"""

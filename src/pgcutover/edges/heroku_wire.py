@@ -81,6 +81,10 @@ class User(Wire):
     email: str = ""
 
 
+class SlugWire(Wire):
+    id: str
+
+
 class ReleaseWire(Wire):
     version: int
     status: str
@@ -88,6 +92,7 @@ class ReleaseWire(Wire):
     user: User | None = None
     current: bool = False
     created_at: datetime
+    slug: SlugWire | None = None
 
 
 class InfoRow(Wire):
@@ -159,4 +164,5 @@ def release_of(w: ReleaseWire) -> Release:
         user=w.user.email if w.user else "",
         current=w.current,
         created_at=w.created_at,
+        slug=w.slug.id if w.slug else "",
     )

@@ -74,6 +74,8 @@ class Release:
     user: str
     current: bool
     created_at: datetime
+    slug: str = ""
+    """Id of its code; '' where that is an image, as for containers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ def new_values(world: World, moves: AppMoves) -> dict[str, Secret]:
 def set_config_vars(world: World, app: str, wanted: Mapping[str, Secret | None], *, must_succeed: bool) -> None:
     """One PATCH, one release, of what differs; None removes a variable.
 
+    Where nothing differs, but the release that set it failed and must succeed, it is made once more.
+
     Raises:
         ReleaseFailedError: the release failed, and it must succeed.
     """
@@ -32,6 +34,9 @@ def set_config_vars(world: World, app: str, wanted: Mapping[str, Secret | None],
     if changes:
         with watch.making(app, f"set {', '.join(sorted(changes))}", must_succeed=must_succeed):
             world.heroku.set_config(app, changes)
+    elif must_succeed and newest_release_failed(world, app):
+        with watch.making(app, "make the failed release again"):
+            world.heroku.release_again(app)
 
 
 def newest_release_failed(world: World, app: str) -> bool:

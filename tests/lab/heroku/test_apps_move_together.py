@@ -15,7 +15,7 @@ from pgcutover.app.estate import Estate, read_estate
 from pgcutover.config import Config, ConfigFile, Surroundings
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.vault import Vault
-from pgcutover.errors import JournalError, SmokeError
+from pgcutover.errors import JournalError, ReleaseFailedError, SmokeError
 from pgcutover.facts.names import Secret
 from pgcutover.lab.heroku.records import App, ProcessType, ReleaseStatus, now
 from pgcutover.lab.ledger import world_state
@@ -227,6 +227,22 @@ def test_followers_go_on_to_the_replica_after_the_lift(company: Company) -> None
     world.access.fails = True
     undone(follow, world, {})
     assert ("AWS does not answer",) * 2 == tuple(n["why"] for n in world.notes.notes("left on the replica"))
+    assert company.value("FOLLOWER_URL").endswith("_replica_app")
+
+
+def test_a_release_that_failed_is_made_again(company: Company) -> None:
+    """Its variables are set already; without a release that succeeds the dynos would never get them."""
+    for step in closed(company, company.moves):
+        step.do(company.world, step.observe(company.world))
+    follow = FollowReplica(apps=(company.moves[1].of_replica,))
+    knobs = f"/_lab/apps/{REPORTS}/knobs"
+    company.seen.api.patch(knobs, json={"release_phase_fails": True})
+    for _ in range(2):
+        with pytest.raises(ReleaseFailedError, match="ended as failed"):
+            follow.do(company.world, {})
+    assert Verdict.PARTIAL == follow.verify(company.world, {}).verdict
+    company.seen.api.patch(knobs, json={"release_phase_fails": False})
+    done(follow, company.world)
     assert company.value("FOLLOWER_URL").endswith("_replica_app")
 
 

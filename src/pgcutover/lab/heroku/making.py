@@ -102,10 +102,14 @@ def remove_addon(platform: Platform, addon: AddOn) -> None:
 def deploy(platform: Platform, app: App, slug_id: str, description: str | None) -> Release:
     """Release a slug: its process types become the app's; of new ones only web is scaled up.
 
+    The app's own slug again, which need not have been uploaded here, changes no process type.
+
     https://devcenter.heroku.com/articles/platform-api-deploying-slugs
     """
     estate = platform.estate
     with estate.lock:
+        if slug_id == app.slug_id:
+            return platform.releases.make(app.name, description or f"Deploy {slug_id[:8]}")
         slug = estate.slugs.get(slug_id)
         if slug is None or slug.app != app.name:
             raise refusals.not_found("slug")
