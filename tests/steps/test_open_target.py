@@ -15,7 +15,7 @@ from fenced_database import Fenced, Noted, TwoDatabases, fenced_database, two_da
 from pgcutover.edges import export
 from pgcutover.edges.content import ContentProof
 from pgcutover.edges.gate import Gate
-from pgcutover.errors import CopyError, TargetError
+from pgcutover.errors import AwsError, ConfigError, CopyError, PgcutoverError, RightsError, TargetError
 from pgcutover.lab.clusters import Cluster
 from pgcutover.running.step import Verdict
 from pgcutover.steps.canary import FLOWN
@@ -250,3 +250,21 @@ def test_a_new_database_that_is_gone_does_not_keep_the_application_closed(
         lifted.notes.note(LEFT_OUT, {"why": "RDS is down", "by": "me"})
         OpenTarget().undo(lifted, {})
         assert "RDS is down" in OpenTarget().verify(lifted, {}).detail
+
+
+@pytest.mark.parametrize("kind", [AwsError, RightsError, ConfigError])
+def test_a_sign_in_to_aws_that_expired_does_not_keep_the_application_closed(
+    world: TwoDatabases, monkeypatch: pytest.MonkeyPatch, kind: type[PgcutoverError]
+) -> None:
+    """Before the lift going back goes on, whatever AWS says in place of the new database's address."""
+
+    def refused(gate: Gate) -> AbstractContextManager[tuple[str, ...]]:
+        raise kind("no usable AWS credentials")
+
+    monkeypatch.setattr(Gate, "quiet", refused)
+    OpenTarget().undo(world, {})
+    assert "no usable AWS credentials" in OpenTarget().verify(world, {}).detail
+    world.notes.kept[:] = [(LIFTED, {})]
+    with pytest.raises(kind) as caught:
+        OpenTarget().undo(world, {})
+    assert "--without-export REASON" in caught.value.hint

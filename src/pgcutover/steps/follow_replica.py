@@ -5,10 +5,10 @@ The application is open meanwhile: one release an app, and the next app only whe
 
 from dataclasses import dataclass
 
-from pgcutover.errors import AwsError, TargetError
 from pgcutover.planning.moves import AppMoves
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.config_vars import new_values, newest_release_failed, set_config_vars
+from pgcutover.steps.open_target import OUT_OF_REACH
 from pgcutover.steps.ports import World
 from pgcutover.steps.scale_down import quantities
 from pgcutover.steps.smoke import wait_until_up
@@ -67,10 +67,12 @@ class FollowReplica:
 
     def undo(self, world: World, before: Before) -> None:
         try:
-            for moves in self.apps:
-                set_config_vars(world, moves.app, new_values(world, moves.on_primary), must_succeed=False)
-        except (AwsError, TargetError) as error:
+            primary = {moves.app: new_values(world, moves.on_primary) for moves in self.apps}
+        except OUT_OF_REACH as error:
             world.notes.note(LEFT, {"why": error.message})
+            return
+        for app, values in primary.items():
+            set_config_vars(world, app, values, must_succeed=False)
 
     @staticmethod
     def _all_are(world: World, apps: list[AppMoves] | tuple[AppMoves, ...]) -> bool:

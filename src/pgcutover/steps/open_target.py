@@ -9,7 +9,7 @@ on it, so going back goes on and says so; after it a person has to say that the 
 
 from dataclasses import dataclass
 
-from pgcutover.errors import AwsError, TargetError
+from pgcutover.errors import AwsError, ConfigError, RightsError, TargetError
 from pgcutover.running.step import Before, Finding, Json, Verdict
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.ports_database import DatabaseWorld
@@ -22,6 +22,9 @@ NOT_GIVEN_BACK = "rights not given back"
 
 LEFT_OUT = "export left out"
 """The kind of the note that says why nothing was exported."""
+
+OUT_OF_REACH = (TargetError, AwsError, RightsError, ConfigError)
+"""What going back goes on from: it may be AWS that does not answer, or a sign-in to it that expired meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ class OpenTarget:
             return
         try:
             self._close_and_export(world)
-        except (TargetError, AwsError) as error:
+        except OUT_OF_REACH as error:
             if world.notes.notes(LIFTED):
                 error.hint = (
                     f"{error.hint} Rows written since the lift are only there. To go back without exporting them now, "

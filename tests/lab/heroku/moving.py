@@ -9,7 +9,7 @@ from local_heroku import FAST
 
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.vault import Vault
-from pgcutover.errors import AwsError
+from pgcutover.errors import PgcutoverError
 from pgcutover.facts.names import Secret
 from pgcutover.planning.moves import Role
 from pgcutover.running.step import Before, Json, Step, Verdict
@@ -49,12 +49,12 @@ class Access:
     """
 
     url: str
-    fails: bool = False
-    """AWS does not answer."""
+    fails: type[PgcutoverError] | None = None
+    """What AWS answers with in place of a URL."""
 
     def app_url(self, *, sslmode: str, server: Role = "primary", user: str = "") -> Secret:
         if self.fails:
-            raise AwsError("AWS does not answer")
+            raise self.fails("AWS does not answer")
         if sslmode == "none":
             return Secret(f"{self.url}_{server}_{user or 'app'}")
         return Secret(f"{self.url}?application_name={server}.{user or 'app'}&sslmode={sslmode}")

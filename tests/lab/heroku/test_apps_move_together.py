@@ -15,7 +15,7 @@ from pgcutover.app.estate import Estate, read_estate
 from pgcutover.config import Config, ConfigFile, Surroundings
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.vault import Vault
-from pgcutover.errors import JournalError, ReleaseFailedError, SmokeError
+from pgcutover.errors import AwsError, ConfigError, JournalError, ReleaseFailedError, RightsError, SmokeError
 from pgcutover.facts.names import Secret
 from pgcutover.lab.heroku.records import App, ProcessType, ReleaseStatus, now
 from pgcutover.lab.ledger import world_state
@@ -193,7 +193,7 @@ def test_a_list_that_was_not_set_is_gone_again_and_aws_is_not_asked(company: Com
         done(step, world)
     switch = Switch(apps=moves)
     done(switch, world)
-    world.access.fails = True
+    world.access.fails = AwsError
     undone(switch, world, {})
     assert "PGBOUNCER_URLS" not in world.heroku.config(REPORTS)
 
@@ -224,9 +224,10 @@ def test_followers_go_on_to_the_replica_after_the_lift(company: Company) -> None
         undone(follow, world, {})
         assert company.value("FOLLOWER_URL").endswith("_primary_app")
     done(follow, world)
-    world.access.fails = True
-    undone(follow, world, {})
-    assert ("AWS does not answer",) * 2 == tuple(n["why"] for n in world.notes.notes("left on the replica"))
+    for kind in (AwsError, RightsError, ConfigError):
+        world.access.fails = kind
+        undone(follow, world, {})
+    assert ("AWS does not answer",) * 6 == tuple(n["why"] for n in world.notes.notes("left on the replica"))
     assert company.value("FOLLOWER_URL").endswith("_replica_app")
 
 
