@@ -74,6 +74,15 @@ def test_a_replica_that_lost_its_group_is_found_and_gets_it_back(made: RdsWorld,
     assert target.parameter_group in halfway.detail
 
 
+def test_a_replica_that_lost_its_protection_gets_it_back(made: RdsWorld, target: TargetPlan) -> None:
+    """As after a destroy that did not end."""
+    step = MakeReplica(target=target)
+    made.aws.instances.change(step.plan.identifier, InstanceChange(deletion_protection=False))
+    halfway = step.verify(made, FRESH)
+    step.do(made, step.observe(made))
+    assert (Verdict.PARTIAL, Verdict.WHOLE) == (halfway.verdict, step.verify(made, FRESH).verdict)
+
+
 def test_it_is_made_once_and_its_undo_refuses(made: RdsWorld, target: TargetPlan) -> None:
     """Applications may read from it: only `destroy --target` deletes it."""
     step = MakeReplica(target=target)
@@ -228,10 +237,14 @@ def test_a_primary_that_is_being_backed_up_is_waited_for(account: Account) -> No
     assert Verdict.WHOLE == make.verify(world, FRESH).verdict
 
 
-def test_a_promoted_replica_is_not_deleted(account: Account, made: RdsWorld, target: TargetPlan) -> None:
+def test_a_promoted_replica_is_neither_deleted_nor_taken(account: Account, made: RdsWorld, target: TargetPlan) -> None:
     """It may hold rows of its own by then."""
     with pytest.raises(RefusedError, match="follows no primary"):
         account.aws.instances.delete_replica(target.instance, dict(target.tags))
+    assert target.replica is not None
+    promoted = target.replica.model_copy(update={"identifier": target.instance})
+    with pytest.raises(RefusedError, match="was promoted"):
+        MakeReplica(target=target.model_copy(update={"replica": promoted})).observe(made)
 
 
 def test_destroy_removes_the_replica_before_its_primary(account: Account) -> None:

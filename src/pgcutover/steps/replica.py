@@ -107,6 +107,11 @@ class MakeReplica:
                 f"the instance name {found.identifier} is taken by something that pgcutover did not make",
                 hint='Rename or remove it, or set replica = "none" under [target].',
             )
+        if found is not None and not found.replica_of:
+            raise RefusedError(
+                f"instance {found.identifier} was promoted: it follows no primary and may hold rows of its own",
+                hint='Rename it, or delete it with a final snapshot, or set replica = "none" under [target].',
+            )
         return {"present": found is not None}
 
     def do(self, world: AwsWorld, before: Before) -> None:
@@ -115,7 +120,9 @@ class MakeReplica:
         if primary is not None and not primary.retention_days and not self.target.existing:
             instances.change(self.target.instance, InstanceChange(retention_days=self.target.retention_days))
         instances.create_replica(self.spec)
-        instances.change(identifier, InstanceChange(parameter_group=self.plan.parameter_group))
+        # One that is found may have lost its protection to a destroy that did not end.
+        change = InstanceChange(parameter_group=self.plan.parameter_group, deletion_protection=True)
+        instances.change(identifier, change)
         found = instances.describe(identifier)
         if found is not None and found.pending_reboot:
             instances.reboot(identifier)
