@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ import pytest
 
 import rds_world
 from pgcutover.errors import RefusedError
-from pgcutover.facts.rds import InstanceChange
+from pgcutover.facts.rds import OWNER_TAG, InstanceChange
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Before, Verdict
 from pgcutover.steps.destroy import destroy
@@ -247,8 +248,11 @@ def test_a_promoted_replica_is_neither_deleted_nor_taken(account: Account, made:
         MakeReplica(target=target.model_copy(update={"replica": promoted})).observe(made)
 
 
-def test_destroy_removes_the_replica_before_its_primary(account: Account) -> None:
-    """With its group, and without a final snapshot, which RDS takes of no replica; again, it goes on."""
+def test_destroy_removes_the_replica_before_its_primary(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its group, and without a final snapshot, which RDS takes of no replica; again, it goes on.
+
+    All of it also where the last plan knows of none; nothing at all while a replica is not ours to delete.
+    """
     target = planned(account.aws, app="doomed", replica="after-lift")
     world = world_for(account, target)
     steps = (*making(target), *(step for step in lifted(target) if step.name in ("replica-group", "replica")))
@@ -259,9 +263,32 @@ def test_destroy_removes_the_replica_before_its_primary(account: Account) -> Non
         step.do(world, journal[step.name])
     assert Verdict.WHOLE == steps[-1].verify(world, journal["replica"]).verdict
     primary = account.aws.instances.describe(target.instance)
-    assert ("doomed-replica",) == (primary and primary.replicas)
-    for _ in range(2):
-        report = destroy(account.aws, target, typed="doomed")
+    assert primary is not None
+    assert ("doomed-replica",) == primary.replicas
+    account.aws.alarms.ensure(target.alarms, dict(target.tags))
+    names = [alarm.name for alarm in target.alarms]
+    later = target.model_copy(update={"replica": None, "alarms": ()})
+    with foreign(account, "doomed-replica"), pytest.raises(RefusedError, match="doomed-replica is taken"):
+        destroy(account.aws, later, typed="doomed")
+    for far in ({"replicas": ("arn:aws:rds:eu-west-1:1:db:far",)}, {"replica_clusters": ("far",)}):
+        with monkeypatch.context() as patch, pytest.raises(RefusedError, match=r"did not make: .*far"):
+            patch.setattr(account.aws.instances, "describe", {"doomed": replace(primary, **far)}.get)
+            destroy(account.aws, later, typed="doomed")
+    assert len(names) == len(account.aws.alarms.found(names)) > 0
+    report = destroy(account.aws, later, typed="doomed")
+    destroy(account.aws, target, typed="doomed")
+    assert () == account.aws.alarms.found(names)
     assert [Verdict.ABSENT] * 2 == [step.verify(world, journal[step.name]).verdict for step in steps[-2:]]
     assert account.aws.instances.snapshot_exists("doomed-final-1")
     assert "read replica doomed-replica" in report.removed
+
+
+@contextmanager
+def foreign(account: Account, identifier: str) -> Iterator[None]:
+    """The instance lacks our tag."""
+    found = account.aws.instances.describe(identifier)
+    assert found is not None
+    call, ours = account.aws._calls.call, dict(found.tags)[OWNER_TAG]
+    call("rds", "remove_tags_from_resource", ResourceName=found.arn, TagKeys=[OWNER_TAG])
+    yield
+    call("rds", "add_tags_to_resource", ResourceName=found.arn, Tags=[{"Key": OWNER_TAG, "Value": ours}])

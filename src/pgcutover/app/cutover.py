@@ -43,7 +43,7 @@ from pgcutover.planning.estimate import estimates
 from pgcutover.planning.plan import Advice, Plan, confirmation_code, differences, held_to
 from pgcutover.running.journal import Run
 from pgcutover.running.step import Json
-from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy
+from pgcutover.steps.destroy import DESTROYED, Destroyed, destroy, replicas_of
 from pgcutover.steps.history import Outcome, RunSummary, summarise
 from pgcutover.steps.open_target import LEFT_OUT
 
@@ -342,7 +342,7 @@ class Cutover:
                 hint="Go back first (pgcutover rollback), or delete it in the RDS console if you are sure.",
             )
         target = self._records.plan_of(run).decisions.target
-        for instance in (target.instance, *((target.replica.identifier,) if target.replica else ())):
+        for instance in (target.instance, *replicas_of(self._aws, target)):
             self._refuse_in_use(instance)
         if not ask(Question(text=f"Delete {target.instance} after a final snapshot.", word=target.instance)).agreed:
             raise RefusedError("not confirmed; nothing was touched")

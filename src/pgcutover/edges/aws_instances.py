@@ -236,22 +236,33 @@ class AwsInstances:
         with self._calls.timed(f"snapshot {snapshot}"):
             self._wait_snapshot(snapshot)
 
-    def delete_replica(self, identifier: str, tags: Tags) -> None:
-        """Delete a read replica of ours, of which RDS takes no final snapshot; one that is absent is no error.
+    def deletable_replica(self, identifier: str, tags: Tags) -> Instance | None:
+        """The replica, None where it is absent; nothing is deleted.
 
         Raises:
             RefusedError: it is somebody else's, or follows no primary any more and may hold rows of its own.
         """
         found = self.describe(identifier)
         if found is None:
-            return
+            return None
         refuse_foreign("instance", identifier, dict(found.tags), tags)
+        if found.status != "deleting" and not found.replica_of:
+            raise RefusedError(
+                f"instance {identifier} was promoted: it follows no primary and may hold rows of its own",
+                hint="Delete it yourself, with a final snapshot, when you are sure.",
+            )
+        return found
+
+    def delete_replica(self, identifier: str, tags: Tags) -> None:
+        """Delete a read replica of ours, of which RDS takes no final snapshot; one that is absent is no error.
+
+        Raises:
+            RefusedError: as by `deletable_replica`.
+        """
+        found = self.deletable_replica(identifier, tags)
+        if found is None:
+            return
         if found.status != "deleting":
-            if not found.replica_of:
-                raise RefusedError(
-                    f"instance {identifier} was promoted: it follows no primary and may hold rows of its own",
-                    hint="Delete it yourself, with a final snapshot, when you are sure.",
-                )
             self.change(identifier, InstanceChange(deletion_protection=False))
             self.wait(identifier, _changeable, what="can be deleted", limit_s=CHANGE_LIMIT_S)
             self._calls.call("rds", "delete_db_instance", DBInstanceIdentifier=identifier, SkipFinalSnapshot=True)
@@ -416,6 +427,7 @@ def _instance(row: Mapping[str, Any]) -> Instance:
         created_at=row.get("InstanceCreateTime"),
         replica_of=row.get("ReadReplicaSourceDBInstanceIdentifier") or "",
         replicas=tuple(sorted(row.get("ReadReplicaDBInstanceIdentifiers", []))),
+        replica_clusters=tuple(sorted(row.get("ReadReplicaDBClusterIdentifiers", []))),
         latest_restorable_at=row.get("LatestRestorableTime"),
         storage_operation=row.get("StorageOperationStatus") or "",
     )

@@ -131,7 +131,9 @@ class Instance:
     replica_of: str = ""
     """Identifier of the instance that it follows, or ''."""
     replicas: tuple[str, ...] = ()
-    """Identifiers of the instances that follow it."""
+    """Identifiers of the instances that follow it; of one in another Region, its ARN."""
+    replica_clusters: tuple[str, ...] = ()
+    """Aurora clusters that follow it."""
     latest_restorable_at: datetime | None = None
     """The last moment that a point-in-time restore reaches; None while no backup is complete."""
     storage_operation: str = ""

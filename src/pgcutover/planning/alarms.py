@@ -48,6 +48,13 @@ def alarms_for(
     return tuple(alarms)
 
 
+def alarm_names(instance: str, replica: str) -> tuple[str, ...]:
+    """Of every alarm that a plan may ever have had for these two."""
+    any_class = ClassFacts(name="", vcpus=1, memory_gib=1.0, disk_mb_per_s=1.0, disk_iops=1)
+    alarms = alarms_for(instance=instance, primary=any_class, replica=replica, replica_class=any_class, storage_gb=20)
+    return tuple(alarm.name for alarm in alarms)
+
+
 def _of_server(instance: str, size: ClassFacts, storage_gb: int) -> list[Alarm]:
     connections = int(max_connections(size) * FEW_CONNECTIONS)
     return [

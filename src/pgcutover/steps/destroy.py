@@ -7,6 +7,8 @@ does not carry our tag.
 from dataclasses import dataclass
 
 from pgcutover.errors import NotConfirmedError, RefusedError
+from pgcutover.planning.alarms import alarm_names
+from pgcutover.planning.names import names_for
 from pgcutover.planning.target import TargetPlan
 from pgcutover.steps.ports_aws import AwsGate
 
@@ -25,11 +27,11 @@ class Destroyed:
 def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
     """Delete the alarms, the read replica, the instance after a final snapshot, then its groups and its secret.
 
-    Again after a crash, it goes on. The secret can be brought back for 30 days, the snapshot stays until somebody
-    deletes it.
+    Nothing is deleted before every replica was looked at. Again after a crash, it goes on. The secret can be brought
+    back for 30 days, the snapshot stays until somebody deletes it.
 
     Raises:
-        RefusedError: the instance, or a replica of it, was made by somebody else.
+        RefusedError: the instance, or a replica of it, was made by somebody else, or a replica must stay.
         NotConfirmedError: the name typed is another.
     """
     if target.existing:
@@ -42,29 +44,26 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             f"the instance is named {target.instance}, not {typed or 'nothing'}",
             hint="Type the name exactly, when you are sure that no row in it is needed.",
         )
-    tags = dict(target.tags)
+    tags, names = dict(target.tags), names_for(target.instance)
+    replicas = replicas_of(aws, target)
+    for replica in replicas:
+        aws.instances.deletable_replica(replica, tags)
     # Before what they watch: a database that is being deleted is nobody's night call.
-    aws.alarms.remove([alarm.name for alarm in target.alarms], tags)
-    found = aws.instances.describe(target.instance)
-    planned = (target.replica.identifier,) if target.replica is not None else ()
-    # First, for a primary's deletion promotes its replicas; those of an earlier plan, too.
-    for replica in dict.fromkeys((*planned, *(found.replicas if found is not None else ()))):
+    aws.alarms.remove(alarm_names(target.instance, names.replica), tags)
+    # First, for a primary's deletion promotes its replicas.
+    for replica in replicas:
         aws.instances.delete_replica(replica, tags)
-    if target.replica is not None:
-        aws.parameters.remove_group(target.replica.parameter_group, tags)
+    replica_group = names.replica_group(f"postgres{target.major}")
+    aws.parameters.remove_group(replica_group, tags)
     aws.instances.delete_with_final_snapshot(target.instance, target.final_snapshot, tags)
     aws.parameters.remove_group(target.parameter_group, tags)
     aws.network.remove_subnet_group(target.subnet_group, tags)
     aws.network.remove_security_group(target.security_group, target.vpc_id, tags)
     aws.secrets.remove(target.secret_name, tags)
-    replica = (
-        (f"read replica {target.replica.identifier}", f"parameter group {target.replica.parameter_group}")
-        if target.replica is not None
-        else ()
-    )
     return Destroyed(
         removed=(
-            *replica,
+            *(f"read replica {replica}" for replica in replicas),
+            *((f"parameter group {replica_group}",) if replicas else ()),
             f"instance {target.instance}",
             f"parameter group {target.parameter_group}",
             f"subnet group {target.subnet_group}",
@@ -76,6 +75,25 @@ def destroy(aws: AwsGate, target: TargetPlan, *, typed: str) -> Destroyed:
             f"secret {target.secret_name} (recoverable for 30 days)",
         ),
     )
+
+
+def replicas_of(aws: AwsGate, target: TargetPlan) -> tuple[str, ...]:
+    """The planned replica, and what else follows the instance: those of an earlier plan, too.
+
+    Raises:
+        RefusedError: one is out of our reach, in another Region or an Aurora cluster; pgcutover made none there.
+    """
+    found = aws.instances.describe(target.instance)
+    planned = (target.replica.identifier,) if target.replica is not None else ()
+    if found is None:
+        return planned
+    foreign = [*(name for name in found.replicas if ":" in name), *found.replica_clusters]
+    if foreign:
+        raise RefusedError(
+            f"instance {target.instance} has a replica that pgcutover did not make: {', '.join(foreign)}",
+            hint="Promote or delete it first; deleting its primary would promote it.",
+        )
+    return tuple(dict.fromkeys((*planned, *found.replicas)))
 
 
 def _replica_first(target: TargetPlan) -> str:
