@@ -29,7 +29,7 @@ from pgcutover.steps.lift import Lift
 from pgcutover.steps.maintenance import Maintenance
 from pgcutover.steps.one_off import run_one_off
 from pgcutover.steps.releases import ReleaseWatch
-from pgcutover.steps.save_config import SaveConfig
+from pgcutover.steps.save_config import SaveConfig, save_anew
 from pgcutover.steps.scale_down import ScaleDown
 from pgcutover.steps.smoke import Smoke
 from pgcutover.steps.stop_dynos import StopDynos
@@ -193,3 +193,16 @@ def test_no_dyno_starts_on_the_new_database_because_the_last_release_of_going_ba
     assert "PGCUTOVER_RELEASE_AGAIN" not in world.heroku.config(APP)
     stage.seen.wait_up("web.1", "worker.1")
     assert {newest} == {d.release for d in world.heroku.dynos(APP)}
+
+
+def test_a_password_that_changed_after_preparing_is_what_going_back_restores(stage: Stage) -> None:
+    """A plain copy that its owner renewed between prepare and migrate; the day-old value would name a dead login."""
+    world = stage.world
+    done(SaveConfig(apps=stage.moves), world)
+    name = next(v.variable for m in stage.moves for v in m.variables if not v.attachment)
+    renewed = Secret(world.heroku.config(APP)[name].reveal() + "?renewed=1")
+    world.heroku.set_config(APP, {name: renewed})
+    save_anew(world, stage.moves)
+    with standing(stage, *closing(stage)[1:], Detach(apps=stage.moves), Switch(apps=stage.moves)):
+        assert renewed != world.heroku.config(APP)[name]
+    assert renewed == world.heroku.config(APP)[name]
