@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pgcutover.app.picture import HEROKU, MADE, SOURCE, THEIRS, changed
+from pgcutover.app.picture import HEROKU, MADE, SOURCE, THEIRS, changed, without_kept
+from pgcutover.planning.moves import KeptAttachment
 
 
 def worlds(**changes: Any) -> dict[str, Any]:
@@ -40,3 +41,14 @@ def test_somebody_elses_instance_must_be_as_it_was() -> None:
     """An instance that was named in pgcutover.toml is not ours to change."""
     before, after = ({THEIRS: {"instance acme": {"backups": days}}} for days in ("7 days", "1 days"))
     assert ("aws instance acme backups: 7 days -> 1 days",) == changed(worlds(**before), worlds(**after))
+
+
+def test_a_picture_taken_before_the_fence_is_of_that_day_but_holds_nothing_that_preparing_made() -> None:
+    """What was scaled and rotated since stays so when going back; a second attachment of ours does not."""
+    first = {"acme": {"formation": {"web": 1}, "attachments": {"DATABASE": "x"}, "config": {"COPY": "1"}}}
+    made = {"attachments": {"DATABASE": "x", "LEGACY": "x"}, "config": {"COPY": "2", "LEGACY_URL": "3"}}
+    kept = [KeptAttachment(app="acme", addon="x", name="LEGACY")]
+    wanted = {"formation": {"web": 2}, "attachments": {"DATABASE": "x"}, "config": {"COPY": "2"}}
+    now = {"acme": {"formation": {"web": 2}, **made}}
+    assert {"acme": wanted} == without_kept(now, first, kept)
+    assert now == without_kept(now, now, kept)

@@ -355,6 +355,12 @@ class Cutover:
         found = self._aws.instances.describe(instance)
         host = found.host if found is not None else ""
         for app in self._config.choices.apps:
+            # Dynos run the newest release that succeeded; config vars are those of the newest.
+            if found and any(r.status != "succeeded" for r in self._heroku.releases(app, newest=1)):
+                raise RefusedError(
+                    f"the newest release of {app} did not succeed: an older one runs, which may use {instance}",
+                    hint=f"Release {app} anew until it succeeds, then run the same command again.",
+                )
             for variable, value in self._heroku.config(app).items():
                 if found and host and f"@{host}:{found.port}/" in value.reveal():
                     raise RefusedError(f"{variable} of {app} names {instance}: it is in use")

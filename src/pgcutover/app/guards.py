@@ -82,7 +82,8 @@ class Guards:
         phase = {s.name: s.phase for s in self.plan.steps}
         if phase[step] == "prepare":
             return
-        if direction is Direction.FORWARD:
+        # After the lift the application is its owners' again: their deploys are no reason to stop.
+        if direction is Direction.FORWARD and not self._after(step, "lift"):
             self.watch.check()
         # A run that died amid the lift finds the application open: it opened it itself.
         open_by_us = direction is Direction.FORWARD and bool(world.notes.notes(LIFTED))

@@ -4,13 +4,14 @@ Of Heroku alone for every move; of both worlds and the old database for a drill.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pgcutover.edges.aws import Aws
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.postgres import Server
 from pgcutover.edges.sourcepicture import read_source_picture
 from pgcutover.facts.rds import Instance
+from pgcutover.planning.moves import KeptAttachment
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Json
 
@@ -21,6 +22,21 @@ THERE = "there"
 def picture(heroku: HerokuClient, apps: Sequence[str]) -> dict[str, Json]:
     """Maintenance, formation, attachments and a digest of each config var, per app."""
     return {app: _picture_of(heroku, app) for app in apps}
+
+
+def without_kept(now: Mapping[str, Json], first: Mapping[str, Json], kept: Sequence[KeptAttachment]) -> dict[str, Json]:
+    """A picture but for attachments that were made since the first one was taken, and go again on the way back."""
+    names = {(k.app, name) for k in kept for name in (k.name, f"{k.name}_URL")}
+    return {app: _without(seen, first.get(app), {n for a, n in names if a == app}) for app, seen in now.items()}
+
+
+def _without(seen: Json, first: Json, names: Collection[str]) -> Json:
+    if not isinstance(seen, Mapping):
+        return seen
+    known = first if isinstance(first, Mapping) else {}
+    return {
+        key: _without(part, known.get(key), names) for key, part in seen.items() if key not in names or key in known
+    }
 
 
 def _picture_of(heroku: HerokuClient, app: str) -> dict[str, Json]:

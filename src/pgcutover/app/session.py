@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from pgcutover.app.guards import Guards, RunNotes
-from pgcutover.app.picture import difference, picture
+from pgcutover.app.picture import difference, picture, without_kept
 from pgcutover.app.records import Records
 from pgcutover.app.step_order import Privileges, phased_steps
 from pgcutover.app.world import RunWorld
@@ -43,6 +43,7 @@ from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.maintenance import MAINTENANCE
 from pgcutover.steps.ports_copy import Copier
 from pgcutover.steps.releases import ReleaseWatch
+from pgcutover.steps.save_config import save_anew
 from pgcutover.steps.scale_down import FORMATION
 
 PRIVILEGES, BEFORE, CONFIRMED = "privileges before", "heroku before", "confirmed"
@@ -101,10 +102,15 @@ class RunSession:
         self._runner().forward(until)
 
     def before_the_fence(self) -> None:
-        """Right before it: read what the fence will take away, and take the newest releases as known."""
+        """Right before it: read what the fence will take away and what going back shall restore, as both are today,
+        and take the newest releases as known."""
         found = read_inventory(self.world.source_server)
         kept = Privileges(grants=found.grants, settings=found.settings, owner=found.owner)
         self.notes.note(PRIVILEGES, asdict(kept))
+        save_anew(self.world, tuple(app.moves for app in self.plan.decisions.apps))
+        first = self.notes.notes(BEFORE)[0]
+        now = picture(self.world.heroku, list(first))
+        self.notes.note(BEFORE, without_kept(now, first, self.plan.decisions.kept))
         self.watch.start()
 
     def unfence_sql(self) -> tuple[str, ...]:
@@ -152,7 +158,7 @@ class RunSession:
         self._runner().unwind()
         # A journal that is older than the world (an old export) does not know of the fence; its own record does.
         lower_stored_fence(self.world.source_server, cas_sql(self.run.run, self.world.claim.epoch))
-        before = self.notes.notes(BEFORE)[0]
+        before = self.notes.notes(BEFORE)[-1]
         left = difference(before, picture(self.world.heroku, list(before)))
         closed = [line for line in left if " maintenance:" in line or " formation " in line or line.endswith("absent")]
         # A process type that a release took away; nothing of it ran before.
@@ -186,7 +192,7 @@ class RunSession:
         return before_of(self._journal.events(self.run.run), "fence")
 
     def _picture(self, key: str) -> dict[str, Json]:
-        before = self.notes.notes(BEFORE)[0]
+        before = self.notes.notes(BEFORE)[-1]
         return {app: seen[key] for app, seen in before.items() if isinstance(seen, Mapping)}
 
     def _runner(self) -> Runner[Any]:
@@ -256,7 +262,7 @@ def open_session(
 
 def _switched(notes: RunNotes, plan: Plan, heroku: HerokuClient) -> bool:
     """Whether a variable that the plan moves is other than before: a journal that does not know why cannot go back."""
-    before = notes.notes(BEFORE)[0]
+    before = notes.notes(BEFORE)[-1]
     apps = [app.moves for app in plan.decisions.apps]
     now = picture(heroku, [moves.app for moves in apps])
     moved = {moves.app: {m.variable for m in moves.variables} for moves in apps}

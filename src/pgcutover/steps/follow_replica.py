@@ -5,6 +5,7 @@ The application is open meanwhile: one release an app, and the next app only whe
 
 from dataclasses import dataclass
 
+from pgcutover.errors import HerokuError
 from pgcutover.planning.moves import AppMoves
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.config_vars import new_values, newest_release_failed, set_config_vars
@@ -45,6 +46,15 @@ class FollowReplica:
         )
 
     def observe(self, world: World) -> Before:
+        """Raises:
+        HerokuError: somebody gave a variable another value since the lift.
+        """
+        for moves in self.apps:
+            if not self._all_are(world, [moves.on_primary]) and not self._all_are(world, [moves]):
+                raise HerokuError(
+                    f"{', '.join(moves.changed)} of {moves.app}: one is not as the switch set it",
+                    hint=f"See who did: heroku releases -a {moves.app}. Set it back, then run pgcutover migrate again.",
+                )
         return {}
 
     def do(self, world: World, before: Before) -> None:

@@ -8,6 +8,7 @@ ours when our account made it after the announcement; Heroku's text for it is sh
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 
 from pgcutover.errors import ForeignReleaseError, HerokuError, ReleaseFailedError
 from pgcutover.facts.estate import Release
@@ -83,11 +84,24 @@ class ReleaseWatch:
         """A person says that this release may stand."""
         self.notes.note(MADE, {"app": app, "version": version, "status": ACCEPTED, "by": by})
 
+    def left_behind(self, app: str) -> bool:
+        """Whether what runs is older than a release of our account's since the start, for that failed."""
+        me, baseline = self.heroku.account_email(), self._baseline(app)
+        newer = takewhile(lambda r: r.status != "succeeded", self.heroku.releases(app))
+        return any(r.user == me and r.version > baseline for r in newer)
+
+    def serves_later(self, app: str) -> bool:
+        """Whether what runs was released since the start."""
+        served = next((r.version for r in self.heroku.releases(app) if r.status == "succeeded"), 0)
+        return served > self._baseline(app)
+
     def _unknown(self, app: str) -> tuple[Release, ...]:
         known = {int(str(n["version"])) for n in self.notes.notes(MADE) if n["app"] == app}
-        baselines = [int(str(n["version"])) for n in self.notes.notes(BASELINE) if n["app"] == app]
-        baseline = baselines[-1] if baselines else 0
+        baseline = self._baseline(app)
         return tuple(r for r in self.heroku.releases(app) if r.version > baseline and r.version not in known)
+
+    def _baseline(self, app: str) -> int:
+        return next((int(str(n["version"])) for n in self.notes.notes(BASELINE)[::-1] if n["app"] == app), 0)
 
     def _adopt(self, app: str, release: Release) -> bool:
         """Whether an announced change explains the release: the run died before it could note it.

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from pgcutover.facts.names import Secret
 from pgcutover.planning.moves import AppMoves
 from pgcutover.running.step import Before, Finding, Verdict
 from pgcutover.steps.ports import World
@@ -10,6 +11,17 @@ from pgcutover.steps.ports import World
 
 def vault_key(app: str, variable: str) -> str:
     return f"config/{app}/{variable}"
+
+
+def save_anew(world: World, apps: tuple[AppMoves, ...]) -> None:
+    """Replace the saved values by today's: passwords change between preparing and moving. Only before the switch."""
+    for moves in apps:
+        world.vault.put(_held(world, moves))
+
+
+def _held(world: World, moves: AppMoves) -> dict[str, Secret]:
+    config = world.heroku.config(moves.app)
+    return {vault_key(moves.app, name): config[name] for name in moves.saved if name in config}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +40,7 @@ class SaveConfig:
 
     def do(self, world: World, before: Before) -> None:
         for moves in self.apps:
-            config = world.heroku.config(moves.app)
-            held = {vault_key(moves.app, name): config[name] for name in moves.saved if name in config}
+            held = _held(world, moves)
             # A second call must not replace the old values by what the switch has written since.
             world.vault.put({key: value for key, value in held.items() if world.vault.get(key) is None})
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pgcutover.errors import HerokuError
 from pgcutover.planning.moves import AppMoves
 from pgcutover.running.step import Before, Finding, Json, Verdict
+from pgcutover.steps.config_vars import serve_old_values
 from pgcutover.steps.ports import World
 
 STOP_LIMIT_S = 120.0
@@ -47,6 +48,7 @@ class ScaleDown:
 
     def undo(self, world: World, before: Before) -> None:
         for moves in self.apps:
+            serve_old_values(world, moves.app)
             up = _to_scale(quantities(world, moves.app), formation_of(before, moves.app))
             if up:
                 world.heroku.scale(moves.app, up)

@@ -15,7 +15,15 @@ from pgcutover.app.estate import Estate, read_estate
 from pgcutover.config import Config, ConfigFile, Surroundings
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.vault import Vault
-from pgcutover.errors import AwsError, ConfigError, JournalError, ReleaseFailedError, RightsError, SmokeError
+from pgcutover.errors import (
+    AwsError,
+    ConfigError,
+    HerokuError,
+    JournalError,
+    ReleaseFailedError,
+    RightsError,
+    SmokeError,
+)
 from pgcutover.facts.names import Secret
 from pgcutover.lab.heroku.records import App, ProcessType, ReleaseStatus, now
 from pgcutover.lab.ledger import world_state
@@ -214,6 +222,11 @@ def test_followers_go_on_to_the_replica_after_the_lift(company: Company) -> None
     assert company.value("FOLLOWER_URL").endswith("_primary_app")
     world.heroku.scale(REPORTS, {"worker": 1})
     follow = FollowReplica(apps=(company.moves[1].of_replica,))
+    ours = world.heroku.config(REPORTS)["FOLLOWER_URL"]
+    world.heroku.set_config(REPORTS, {"FOLLOWER_URL": Secret("postgres://somebody:else@example.com:5432/x")})
+    with pytest.raises(HerokuError, match=r"FOLLOWER_URL.* of acme-reports"):
+        follow.observe(world)
+    world.heroku.set_config(REPORTS, {"FOLLOWER_URL": ours})
     assert Verdict.ABSENT == follow.verify(world, {}).verdict
     for _ in range(2):
         done(follow, world)

@@ -17,7 +17,7 @@ from pgcutover.app.estate import read_estate
 from pgcutover.config import Config, ConfigFile, Surroundings
 from pgcutover.edges.heroku import HerokuClient
 from pgcutover.edges.vault import Vault
-from pgcutover.errors import ReleaseFailedError, SmokeError
+from pgcutover.errors import NotUndoneError, ReleaseFailedError, SmokeError
 from pgcutover.facts.names import Secret
 from pgcutover.lab.ledger import world_state
 from pgcutover.planning.moves import AppMoves, kept_attachments
@@ -28,7 +28,8 @@ from pgcutover.steps.keep_attachment import KeepAttachment
 from pgcutover.steps.lift import Lift
 from pgcutover.steps.maintenance import Maintenance
 from pgcutover.steps.one_off import run_one_off
-from pgcutover.steps.save_config import SaveConfig
+from pgcutover.steps.releases import ReleaseWatch
+from pgcutover.steps.save_config import SaveConfig, save_anew
 from pgcutover.steps.scale_down import ScaleDown
 from pgcutover.steps.smoke import Smoke
 from pgcutover.steps.stop_dynos import StopDynos
@@ -165,3 +166,43 @@ def test_a_command_that_kills_its_shell_has_no_known_status(stage: Stage) -> Non
     """What could not be learned is None, never 0."""
     outcome = run_one_off(stage.world, APP, "kill -9 $$", env={})
     assert outcome.status != 0
+
+
+def test_no_dyno_starts_on_the_new_database_because_the_last_release_of_going_back_failed(stage: Stage) -> None:
+    """A release command that writes fails while the old database is fenced: made anew, or dynos stay at 0."""
+    world, knobs = stage.world, f"/_lab/apps/{APP}/knobs"
+    ReleaseWatch(heroku=world.heroku, notes=world.notes, clock=world.clock, apps=(APP,)).start()
+    # A plain copy: its release runs the release command, and is the last of going back.
+    moves = tuple(
+        m.model_copy(update={"variables": tuple(v for v in m.variables if not v.attachment)}) for m in stage.moves
+    )
+    save, down, switch = SaveConfig(apps=moves), ScaleDown(apps=moves), Switch(apps=moves)
+    done(save, world)
+    before = done(down, world)
+    done(switch, world)
+    stage.seen.api.patch(knobs, json={"release_phase_fails": True})
+    switch.undo(world, {})
+    with pytest.raises(NotUndoneError, match=r"new database's URL"):
+        down.undo(world, before)
+    assert {0} == {p.quantity for p in world.heroku.formation(APP)}
+    stage.seen.api.patch(knobs, json={"release_phase_fails": False})
+    down.undo(world, before)
+    newest = stage.seen.newest(APP)["version"]
+    undone(down, world, before)
+    assert newest == stage.seen.newest(APP)["version"]
+    assert "PGCUTOVER_RELEASE_AGAIN" not in world.heroku.config(APP)
+    stage.seen.wait_up("web.1", "worker.1")
+    assert {newest} == {d.release for d in world.heroku.dynos(APP)}
+
+
+def test_a_password_that_changed_after_preparing_is_what_going_back_restores(stage: Stage) -> None:
+    """A plain copy that its owner renewed between prepare and migrate; the day-old value would name a dead login."""
+    world = stage.world
+    done(SaveConfig(apps=stage.moves), world)
+    name = next(v.variable for m in stage.moves for v in m.variables if not v.attachment)
+    renewed = Secret(world.heroku.config(APP)[name].reveal() + "?renewed=1")
+    world.heroku.set_config(APP, {name: renewed})
+    save_anew(world, stage.moves)
+    with standing(stage, *closing(stage)[1:], Detach(apps=stage.moves), Switch(apps=stage.moves)):
+        assert renewed != world.heroku.config(APP)[name]
+    assert renewed == world.heroku.config(APP)[name]
