@@ -172,7 +172,7 @@ def _decisions(
             data_bytes=database.data_bytes,
             index_bytes=database.index_bytes,
             tables=sum(t.holds_rows for t in database.tables),
-            rows_estimate=sum(max(t.rows_estimate, 0) for t in database.tables),
+            rows_estimate=database.rows_estimate,
             price_usd_per_month=_price(heroku, estate.leader.plan),
             certificate=stock.certificate,
         ),
