@@ -96,8 +96,8 @@ class HostChoices(_Ours):
     instance_profile: str = ""
     """Name or ARN of an instance profile that somebody else made; a minimal one is made when empty."""
     subnet_id: str = ""
-    install: str = "pgcutover"
-    """What pip installs there; pgcutover alone means the version that runs here."""
+    install: str = ""
+    """What pip installs there, and `host up` wants it named; pgcutover alone means the version that runs here."""
 
     @field_validator("install")
     @classmethod

@@ -164,6 +164,14 @@ def test_without_a_plan_it_is_said_what_to_type(place: Path) -> None:
     assert "pgcutover plan" in refused.hint
 
 
+def test_what_pip_installs_there_must_be_named(place: Path) -> None:
+    """It is not on PyPI, so that a machine would be made for nothing."""
+    (place / "pgcutover.toml").write_text(CONFIG.replace('install = "pgcutover"\n', ""))
+    refused = typed("up", "--dry-run").exception
+    assert isinstance(refused, ConfigError)
+    assert "host.install is not set" in str(refused)
+
+
 @pytest.mark.parametrize(
     ("line", "named"),
     [

@@ -104,6 +104,15 @@ def test_every_page_of_a_list_is_read(server: Server, client: HerokuClient) -> N
     assert "id ]web..; max=1" == server.asked[1].headers["Range"]
 
 
+def test_a_retry_says_nothing_on_stdout(
+    server: Server, client: HerokuClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There belongs one document of --json, and nothing else."""
+    server.answers = [Answer(503, "<html>down</html>"), Answer(200, {"email": "me@acme.example"})]
+    assert "me@acme.example" == client.account_email()
+    assert "" == capsys.readouterr().out
+
+
 def test_a_read_survives_trouble_and_a_write_is_sent_once(server: Server, client: HerokuClient) -> None:
     """After a 503 with an HTML body a read is tried again; a change that got a 500 is not."""
     server.answers = [Answer(503, "<html>down</html>"), Answer(200, {"email": "me@acme.example"})]

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -311,6 +312,13 @@ def database() -> DatabaseInventory:
             Blocker(what="a publication", hint="Point subscribers elsewhere.", stops=False),
         ),
     )
+
+
+def test_the_rows_of_partitions_count_once() -> None:
+    """A partitioned table's estimate is the sum of its partitions', which are counted themselves."""
+    held = database()
+    root = replace(held.tables[0], kind="partitioned", name=TableName(schema="public", name="events"))
+    assert 1200 == replace(held, tables=(*held.tables, root)).rows_estimate
 
 
 def test_a_code_names_plan_and_person() -> None:

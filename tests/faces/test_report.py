@@ -16,6 +16,7 @@ from pgcutover.steps.history import RunSummary
 EVIL = '<script>alert("1")</script><img src=x onerror=y>'
 VOID = {"meta", "br", "rect", "line"}
 LOADS = {"script", "link", "img", "iframe", "object", "embed", "audio", "video", "source", "use", "image", "a", "form"}
+STOPPING = ("stop-dynos", "fence", "stop one-off and Scheduler dynos", "start them again by hand", 1)
 STORIES = (story.moved, story.stopped, story.returned, story.planned)
 
 
@@ -193,3 +194,13 @@ def test_markup_is_only_what_was_made_here() -> None:
     assert '<p class="a&quot;b">&lt;i&gt;<b>x</b></p>' == tag("p", "<i>", tag("b", "x"), class_='a"b', id=None)
     assert "&amp;<b>x</b>" == joined("&", tag("b", "x"))
     assert '<rect x="1.5" stroke-width="2"/>' == tag("rect", x=1.5, stroke_width=2.0)
+
+
+def test_dynos_that_were_stopped_at_a_later_look_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scheduler starts more of them after their step has ended; a person starts them again."""
+    monkeypatch.setattr(story, "STEPS", (*story.STEPS[:5], STOPPING, *story.STEPS[5:]))
+    noted = story.note("stopped dyno", {"app": story.APP, "dyno": "scheduler.7"})
+    told = story.summary(story.tell(), (story.LIFTED, noted))
+    [step] = [step for step in told.steps if step.name == "stop-dynos"]
+    assert ("1 stopped", [f"{story.APP}/scheduler.7"]) == (step.detail, step.evidence["stopped"])
+    assert "to be started again by hand" in report.html(told)

@@ -207,6 +207,12 @@ def test_the_install_script_takes_the_spec_as_one_word(tmp_path: Path) -> None:
     assert "--" == said[-2]
 
 
+def test_pip_finds_git_where_it_needs_it() -> None:
+    """Amazon Linux has none of its own."""
+    assert "-pip git\n" in install_script(planned(install="git+https://example.org/pgcutover.git@v1"))
+    assert " git" not in install_script(planned(install="pgcutover==1.0"))
+
+
 @pytest.mark.parametrize(("program", "expected"), [("curl", 7), ("pg_isready", 2)])
 def test_the_connection_script_fails_where_either_side_cannot_be_reached(
     tmp_path: Path, program: str, expected: int

@@ -52,11 +52,23 @@ def read_estate(heroku: HerokuClient, config: Config) -> Estate:
     """
     apps = tuple(_app(heroku, name) for name in config.choices.apps)
     leader = _leader(heroku, config, apps)
-    followers = _followers(heroku, leader, apps)
+    followers = _followers(heroku, leader, [a for entry in apps for a in entry.attachments])
     attachments = tuple(a for addon in (leader, *followers) for a in heroku.addon_attachments(addon.name))
     _refuse_unlisted(config, attachments)
     places = {addon.name: _places(addon, apps) for addon in (leader, *followers)}
     return Estate(apps=apps, leader=leader, followers=followers, attachments=attachments, places=places)
+
+
+def apps_on(heroku: HerokuClient, leader: Addon) -> tuple[str, ...]:
+    """Every app that is attached to the leader, or to a follower that one of these apps is attached to."""
+    seen: set[str] = set()
+    reached = {leader.billing_app, *(a.app for a in heroku.addon_attachments(leader.name))}
+    while fresh := reached - seen:
+        seen |= fresh
+        attached = [a for app in sorted(fresh) for a in heroku.app_attachments(app)]
+        for follower in _followers(heroku, leader, attached):
+            reached |= {a.app for a in heroku.addon_attachments(follower.name)}
+    return tuple(sorted(seen))
 
 
 def source_dsn(heroku: HerokuClient, billing_app: str, addon: str) -> Dsn:
@@ -127,9 +139,9 @@ def _is_postgres(heroku: HerokuClient, attachment: Attachment) -> bool:
     return heroku.addon(attachment.addon).service == POSTGRESQL
 
 
-def _followers(heroku: HerokuClient, leader: Addon, apps: Sequence[AppEstate]) -> tuple[Addon, ...]:
-    """Followers of the leader that a listed app is attached to."""
-    others = {a.addon for e in apps for a in e.attachments if a.addon != leader.name}
+def _followers(heroku: HerokuClient, leader: Addon, attachments: Sequence[Attachment]) -> tuple[Addon, ...]:
+    """Followers of the leader among what is attached."""
+    others = {a.addon for a in attachments if a.addon != leader.name}
     found = []
     for name in sorted(others):
         addon = heroku.addon(name)

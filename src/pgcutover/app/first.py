@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgcutover.app.estate import apps_on
 from pgcutover.config import CONFIG_FILE, ENVIRONMENT_NAME, Surroundings
 from pgcutover.edges.heroku import POSTGRESQL, HerokuClient, NotFoundError
 from pgcutover.errors import ConfigError, RefusedError
@@ -42,7 +43,7 @@ def write_config(
         raise ConfigError("HEROKU_API_KEY is not set", hint="Run: export HEROKU_API_KEY=$(heroku auth:token)")
     with HerokuClient(around.heroku_token, host=around.heroku_host, data_host=around.heroku_data_host) as heroku:
         addon = _database(heroku, app, attachment)
-        apps = tuple(sorted({a.app for a in heroku.addon_attachments(addon.name)} | {addon.billing_app}))
+        apps = apps_on(heroku, addon)
         chosen = region or AWS_REGIONS.get(heroku.app(app).region, heroku.app(app).region)
     path.write_text(_text(environment, addon, attachment, apps, chosen, exposure), "utf-8")
     to_decide = () if exposure else (f"exposure in {CONFIG_FILE}: public-tls or private",)

@@ -12,7 +12,7 @@ from pgcutover.app.people import Ask, Question
 from pgcutover.app.records import Records
 from pgcutover.config import Config
 from pgcutover.edges.aws import Aws
-from pgcutover.errors import NotConfirmedError
+from pgcutover.errors import ConfigError, NotConfirmedError
 from pgcutover.facts.ec2 import TargetPlace
 from pgcutover.facts.host import HostGone, HostPlanned, HostState
 from pgcutover.planning.host import HostPlan, HostTarget, candidates, host_name, host_tags, plan_host
@@ -104,6 +104,12 @@ class Host:
     def _plan(self) -> HostPlan:
         target = Records(self._config.state).read_plan(None).decisions.target
         wishes, hosts = self._config.choices.host, self._aws.hosts
+        if not wishes.install:
+            raise ConfigError(
+                f"environments.{self._config.environment}.host.install is not set",
+                hint="pgcutover is not on PyPI: name what pip can install from the machine, for example "
+                'install = "git+https://HOST/REPOSITORY.git@TAG" or the address of a wheel.',
+            )
         if wishes.install == OURSELVES:
             # A run's plan and journal are understood by the version that wrote them.
             wishes = wishes.model_copy(update={"install": f"{OURSELVES}=={version(OURSELVES)}"})

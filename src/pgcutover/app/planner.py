@@ -114,6 +114,7 @@ def make_plan(
         decisions=decisions,
         steps=steps,
         advice=(
+            *about_apps(apps, public=proposal.plan.public),
             *_about_certificate(stock, known),
             *about_drills(config, drills),
             *detour(stock.database.data_bytes, wishes.region, config.surroundings),
@@ -172,7 +173,7 @@ def _decisions(
             data_bytes=database.data_bytes,
             index_bytes=database.index_bytes,
             tables=sum(t.holds_rows for t in database.tables),
-            rows_estimate=sum(max(t.rows_estimate, 0) for t in database.tables),
+            rows_estimate=database.rows_estimate,
             price_usd_per_month=_price(heroku, estate.leader.plan),
             certificate=stock.certificate,
         ),
@@ -283,6 +284,25 @@ def _advice(stock: Stock, proposal: TargetProposal, apps: Sequence[AppMoves]) ->
         )
     )
     return tuple(advice)
+
+
+def about_apps(apps: Sequence[AppMoves], *, public: bool) -> Iterator[Advice]:
+    """Apps whose dynos cannot reach the new database, and apps that would be closed for nothing."""
+    outside = [moves.app for moves in apps if not moves.private_space]
+    if outside and not public:
+        yield Advice(
+            what=f"exposure is private, and the Common Runtime's dynos of {', '.join(outside)} cannot reach the new "
+            "database: connect will fail",
+            hint='Write exposure = "public-tls" under [target]; private is for apps in a Private Space that is peered '
+            "with the target's network.",
+        )
+    for moves in apps:
+        if not moves.variables:
+            yield Advice(
+                what=f"{moves.app} has no config var that names the old database: it is closed with the others, and "
+                "nothing is changed in it",
+                hint="Take it out of apps, unless it uses the database in another way.",
+            )
 
 
 def _about_pgbouncer(estate: Estate, target: TargetPlan, apps: Sequence[AppMoves]) -> Iterator[Advice]:

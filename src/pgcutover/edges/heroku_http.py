@@ -23,6 +23,9 @@ LONGEST_WAIT_S = 60.0
 """What an answer may ask us to wait; tokens come back within a minute, and the application may be closed meanwhile.
 https://devcenter.heroku.com/articles/platform-api-reference#rate-limits"""
 
+# Its default tells of each retry on stdout, into the one document of --json.
+stamina.instrumentation.set_on_retry_hooks(())
+
 
 class NotFoundError(HerokuError):
     """Heroku answered 404."""

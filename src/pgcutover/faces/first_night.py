@@ -51,7 +51,8 @@ def _preface(plan: Plan) -> Iterator[str]:
     yield ""
     yield "- [ ] `pgcutover status` says *moved*; else `pgcutover migrate` finishes what is open."
     yield "- [ ] Every app answers: a page, a background job, a report."
-    yield "- [ ] What was stopped for the move runs again: Scheduler, one-off dynos, jobs elsewhere."
+    yield "- [ ] What was stopped for the move runs again: one-off and Scheduler dynos (`pgcutover report` lists them),"
+    yield "  jobs elsewhere."
     topics = sorted({alarm.topic for alarm in target.alarms if alarm.topic})
     if topics:
         yield f"- [ ] Somebody gets what {', '.join(f'`{topic}`' for topic in topics)} sends, and has confirmed it."

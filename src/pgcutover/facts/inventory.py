@@ -189,3 +189,8 @@ class DatabaseInventory:
     @property
     def index_bytes(self) -> int:
         return sum(t.index_bytes for t in self.tables)
+
+    @property
+    def rows_estimate(self) -> int:
+        """Each row once: what the server knows of a partitioned table is the sum of its partitions."""
+        return sum(max(t.rows_estimate, 0) for t in self.tables if t.holds_rows)

@@ -225,7 +225,7 @@ def install_script(plan: HostPlan) -> str:
     return "\n".join(
         (
             "set -euo pipefail",
-            f"dnf install -y -q {PYTHON} {PYTHON}-pip",
+            f"dnf install -y -q {PYTHON} {PYTHON}-pip{' git' if 'git+' in plan.install else ''}",
             f"test -x {HOME}/bin/python || {PYTHON} -m venv {HOME}",
             f"{HOME}/bin/python -m pip install -q --disable-pip-version-check --upgrade -- {quote(plan.install)}",
             f"ln -sf {HOME}/bin/pgcutover /usr/local/bin/pgcutover",

@@ -19,6 +19,7 @@ from pgcutover.steps.destroy import DESTROYED
 from pgcutover.steps.lift import LIFTED
 from pgcutover.steps.open_target import LEFT_OUT, SALVAGED
 from pgcutover.steps.releases import ACCEPTED, MADE
+from pgcutover.steps.stop_dynos import STOPPED_NOTE
 
 DRILL, DRILLED = "drill", "drilled"
 """Kinds of the notes that begin and end a drill: both worlds and the environment's facts before; what differs after."""
@@ -135,6 +136,8 @@ class RunSummary(_Value):
     """Who opened, confirmed, accepted: one sentence each."""
     at_work: str = ""
     """The process on this machine that works on the run at this moment, in words."""
+    stopped: tuple[str, ...] = ()
+    """One-off and Scheduler dynos that were stopped, as APP/DYNO: by their step, or at a later look."""
     drilling: bool = False
     """Whether the run is a drill that has not been compared with before."""
     destroyed: bool = False
@@ -180,6 +183,7 @@ def summarise(
     outcome = outcome_of(states, plan, notes, run)
     evidence = _evidence(events)
     copied = evidence.get("copy", {})
+    stopped = _stopped(notes)
     salvage = next((n.payload for n in reversed(notes) if n.kind == SALVAGED), None)
     return RunSummary(
         environment=environment,
@@ -189,7 +193,7 @@ def summarise(
         plan=plan,
         opened_at=run.opened_at if run else None,
         ended_at=run.closed_at if run else None,
-        steps=tuple(_steps(plan, events, states, evidence, estimates)),
+        steps=tuple(_told_of(step, stopped) for step in _steps(plan, events, states, evidence, estimates)),
         outage=_outage(events),
         rows=_integer(copied, "rows"),
         bytes=_integer(copied, "bytes"),
@@ -198,6 +202,7 @@ def summarise(
         salvage_directory=str(salvage.get("directory", "")) if isinstance(salvage, Mapping) else "",
         salvage_doubts=tuple(_doubts(salvage, notes)),
         people=tuple(_people(run, notes)),
+        stopped=stopped,
         drilling={DRILL} == {note.kind for note in notes} & {DRILL, DRILLED},
         destroyed=any(note.kind == DESTROYED for note in notes),
         next=tuple(next_steps),
@@ -245,6 +250,19 @@ def _steps(
             )
         )
     return summaries
+
+
+def _stopped(notes: Sequence[Note]) -> tuple[str, ...]:
+    held = [n.payload for n in notes if n.kind == STOPPED_NOTE and isinstance(n.payload, Mapping)]
+    return tuple(f"{note.get('app')}/{note.get('dyno')}" for note in held)
+
+
+def _told_of(step: StepSummary, stopped: tuple[str, ...]) -> StepSummary:
+    """The step that stops dynos knows only those that it saw itself; the run goes on looking."""
+    if step.name != "stop-dynos" or not stopped:
+        return step
+    evidence = {**step.evidence, "stopped": list(stopped)}
+    return step.model_copy(update={"detail": f"{len(stopped)} stopped", "evidence": evidence})
 
 
 def _moment(events: Sequence[Event], step: str, moves: Sequence[Move], *, last: bool = False) -> datetime | None:

@@ -41,6 +41,8 @@ def closing(summary: RunSummary) -> RenderableType:
         parts += [Text(), *salvaged(summary.salvaged, summary.salvage_directory)]
     if summary.salvage_doubts:
         parts += [Text(), lines(summary.salvage_doubts, bullet="! ")]
+    if summary.stopped:
+        parts += [Text(), heading("Stopped for the move, to be started again by hand"), lines(summary.stopped)]
     if summary.people:
         parts += [Text(), heading("Who"), lines(summary.people)]
     return Group(*parts, *_next(summary))

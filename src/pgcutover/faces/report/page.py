@@ -107,6 +107,8 @@ def _sections(summary: RunSummary) -> Iterator[Markup]:
     yield _section("Proof", tag("p", proof_sentence(summary.proof)), *_proof(summary.proof))
     if summary.salvaged or summary.salvage_doubts:
         yield _section("Left on the new database, exported", *_salvaged(summary))
+    if summary.stopped:
+        yield _section("Stopped for the move, to be started again by hand", _list(summary.stopped))
     if summary.people:
         yield _section("Who", _list(summary.people))
     yield _section("What was decided", _facts(summary))
