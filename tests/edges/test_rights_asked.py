@@ -2,16 +2,19 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from pgcutover.app.rights import about_rights, refuse_lacking
 from pgcutover.edges.aws import Aws
+from pgcutover.edges.aws_rights import AwsRights
 from pgcutover.errors import RightsError
 from pgcutover.lab.rds import READ_ONLY_KEY
-from pgcutover.planning.aws_rights import FOR_THE_CHECK, MIGRATE, PREPARE, ROLLBACK, Place, policy
-from pgcutover.planning.plan import PlannedStep
+from pgcutover.planning.aws_rights import FOR_THE_CHECK, MIGRATE, PREPARE, ROLLBACK, Need, Place, policy
+from pgcutover.planning.plan import Advice, PlannedStep
 from pgcutover.planning.target import TargetPlan
 from pgcutover.steps.target_steps import lifted, loading, making
 from rds_world import Account, account, planned
@@ -113,10 +116,38 @@ def test_reading_is_not_writing(lab: Account, monkeypatch: pytest.MonkeyPatch, t
 def test_who_may_not_ask_is_told_so_and_not_stopped(lab: Account, aws: Aws, target: TargetPlan) -> None:
     """Could not check is neither a pass nor a refusal."""
     give(lab, PREPARE, but="iam:SimulatePrincipalPolicy")
-    refuse_lacking(aws, target, steps_of(target), (PREPARE,))
+    heard: list[Advice] = []
+    refuse_lacking(aws, target, steps_of(target), (PREPARE,), heard.append)
     (said,) = about_rights(aws, target, steps_of(target))
     assert "could not check whether AWS lets these credentials move" in said.what
     assert "iam:SimulatePrincipalPolicy" in said.what
+    assert [said] == heard
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """Stands in for the calls of AWS: answers by action."""
+
+    rows: Mapping[str, Mapping[str, Any]]
+
+    def pages(self, *_: str, ActionNames: Sequence[str], **__: Any) -> Iterator[dict[str, Any]]:  # noqa: N803
+        for action in ActionNames:
+            yield {"EvalActionName": action, **self.rows[action]}
+
+
+def test_a_condition_that_cannot_be_simulated_leaves_the_other_answers() -> None:
+    """That one right is said to be unknown, whatever AWS says of it; refusals before and after it stand."""
+    rows = {
+        "rds:RebootDBInstance": {"EvalDecision": "explicitDeny"},
+        "rds:CreateDBInstance": {"EvalDecision": "explicitDeny", "MissingContextValues": ["aws:SourceIp"]},
+        "rds:CreateDBSnapshot": {"EvalDecision": "implicitDeny"},
+        "rds:DescribeEvents": {"EvalDecision": "allowed", "MissingContextValues": ["aws:SourceIp"]},
+    }
+    asked = [Need(action=action, resource="*", when=()) for action in (*rows, "secretsmanager:RestoreSecret")]
+    rights = AwsRights(Simulator(rows))  # type: ignore[arg-type]
+    answer = rights.ask("arn:aws:iam::123456789012:user/mover", asked, vpc_id="vpc-1")
+    assert (asked[0], asked[2]) == answer.refused
+    assert "a policy's condition on aws:SourceIp cannot be simulated, for rds:CreateDBInstance" == answer.unasked
 
 
 def test_ec2_is_tried_where_the_simulator_may_not_be(lab: Account, aws: Aws, target: TargetPlan) -> None:

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pgcutover.planning.aws_rights import (
     COMPOSED,
     EVERYTHING,
     LONGEST_POLICY,
+    MAKING,
     NO_RIGHT_NEEDED,
     RIGHTS,
     Place,
@@ -160,6 +162,30 @@ def granted(place: Place) -> set[str]:
 
 def grounds(place: Place, action: str) -> set[str]:
     return {need.resource for need in needs(("plan", "prepare", "migrate"), place) if need.action == action}
+
+
+@pytest.mark.parametrize(
+    ("made", "asked"), [("", set()), ("before-load", {"prepare"}), ("after-lift", {"migrate"}), ("*", set(MAKING))]
+)
+def test_a_replica_asks_for_rights_of_the_command_that_makes_it(made: str, asked: set[str]) -> None:
+    """None where none is planned; a policy for an open choice is good for both."""
+    place = replace(PLACE, made=made)
+    making = {command for command in MAKING if "rds:CreateDBInstanceReadReplica" in actions(command, place)}
+    assert asked == making
+
+
+def test_without_alarms_nobody_needs_rights_to_set_them() -> None:
+    """Nor for an instance of one's own, which gets none, and which no step changes."""
+    own = Place.in_policy(region="eu-west-1", app="acme-api", environment="production", existing="acme-db", made="")
+    for place in (replace(PLACE, alarms=False), own):
+        assert [] == [action for action in actions("migrate", place) if action.startswith("cloudwatch:")]
+    assert "cloudwatch:PutMetricAlarm" in actions("migrate", PLACE)
+    assert "rds:ModifyDBInstance" in actions("prepare", PLACE)
+    assert "rds:ModifyDBInstance" not in actions("prepare", own) | actions("migrate", own)
+
+
+def actions(command: str, place: Place) -> set[str]:
+    return {need.action for need in needs((command,), place)}
 
 
 def test_every_command_of_a_row_is_one_that_calls_aws() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pgcutover.app.likeness import settings_of
+from pgcutover.facts.names import Secret
 from pgcutover.planning.likeness import ASPECTS, AppFacts, EnvironmentFacts, differences, paired
 
 COMMANDS = (("release", "aa"), ("web", "bb"), ("worker", "cc"))
@@ -22,7 +24,7 @@ def app(name: str, **changes: Any) -> AppFacts:
         "pooled": (),
         "attachments": ("the primary",),
         "copied_urls": (),
-        "settings": (),
+        "settings": (("PGBOUNCER_ENABLED", "0"), ("PGSSLMODE", "#aa")),
     }
     return AppFacts.model_validate({**facts, **changes})
 
@@ -69,7 +71,11 @@ def test_two_environments_alike_differ_in_nothing() -> None:
             "attachments: the primary through the server-side pooler; acme-staging: none",
         ),
         ({"copied_urls": ("ANALYTICS_URL",)}, "copies of the URL: ANALYTICS_URL; acme-staging: none"),
-        ({"settings": ("PGSSLMODE",)}, "variables that PgBouncer and libpq heed: PGSSLMODE; acme-staging: none"),
+        (
+            {"settings": (("PGBOUNCER_ENABLED", "1"), ("PGSSLMODE", "#aa"))},
+            "variables that PgBouncer and libpq heed: PGBOUNCER_ENABLED 1; acme-staging: PGBOUNCER_ENABLED 0",
+        ),
+        ({"attachments": ("the primary", "the primary")}, "attachments: the primary; acme-staging: none"),
     ],
 )
 def test_a_difference_of_an_app_is_named_once(changes: Mapping[str, Any], named: str) -> None:
@@ -97,6 +103,22 @@ def test_a_difference_of_the_database_is_named_once(changes: Mapping[str, Any], 
     """Old and new database alike."""
     (found,) = differences(STAGING, environment("production", app("acme-api", billing=True), **changes))
     assert ("the database", named) == (found.where, found.what)
+
+
+def test_of_settings_the_values_tell_the_difference_and_no_secret() -> None:
+    """Names of URLs are in the clear, of what might be a URL itself there is a digest, of a password nothing."""
+    config = {
+        "PGBOUNCER_ENABLED": "1",
+        "PGBOUNCER_URLS": "DATABASE_URL READER_URL",
+        "PGSSLMODE": "require",
+        "PGBOUNCER_STATS_PASSWORD": "hunter2",
+        "RACK_ENV": "production",
+    }
+    told = dict(settings_of({name: Secret(value) for name, value in config.items()}))
+    assert {"PGBOUNCER_ENABLED": "1", "PGBOUNCER_URLS": "DATABASE_URL READER_URL"}.items() <= told.items()
+    assert ("", None) == (told["PGBOUNCER_STATS_PASSWORD"], told.get("RACK_ENV"))
+    assert told["PGSSLMODE"] != dict(settings_of({"PGSSLMODE": Secret("verify-full")}))["PGSSLMODE"]
+    assert "hunter2" not in str(settings_of({"PGBOUNCER_URLS": Secret("postgres://u:hunter2@h/d")}))
 
 
 def test_apps_are_paired_by_what_they_do() -> None:

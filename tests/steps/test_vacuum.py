@@ -1,20 +1,21 @@
 """Tables that were loaded in pieces get their visibility maps after the lift, and nobody waits for it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 import pytest
 
 import rds_world
+from pgcutover.facts.names import TableName
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.step import Verdict
 from pgcutover.steps.aftercare import Aftercare
 from pgcutover.steps.point_in_time import PointInTime
 from pgcutover.steps.target_steps import making
-from pgcutover.steps.vacuum import LOCKED_LIMIT_S, Vacuum
+from pgcutover.steps.vacuum import Vacuum
 from rds_world import Account, RdsWorld, planned, world_for
 
 Session = psycopg.Connection[Any]
@@ -81,40 +82,37 @@ def test_what_was_loaded_in_pieces_becomes_visible_to_all(made: RdsWorld, sessio
     assert "2 tables vacuumed and frozen" == found.detail
 
 
-def test_a_locked_table_is_passed_over_and_named_and_the_next_time_done(made: RdsWorld, session: Session) -> None:
+def test_a_locked_table_is_passed_over_and_named_and_the_next_time_done(
+    made: RdsWorld, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody waits: neither those who hold the lock nor the vacuum."""
     step = Vacuum()
     before = step.observe(made)
-    impatient = Impatient(made)
+    monkeypatch.setattr("pgcutover.steps.vacuum.LOCKED_LIMIT_S", 0.0)
     with closing(made.connect(made.access.app())) as other:
         other.execute("BEGIN; LOCK TABLE parts.line IN ACCESS EXCLUSIVE MODE")
-        step.do(impatient, before)  # type: ignore[arg-type]
+        step.do(made, before)
         halfway = step.verify(made, before)
     assert (Verdict.PARTIAL, "not vacuumed: parts.line") == (halfway.verdict, halfway.detail)
     step.do(made, before)
     assert Verdict.WHOLE == step.verify(made, before).verdict
 
 
-@dataclass
-class Impatient:
-    """The same world, in which each look at the clock takes as long as a table is tried."""
-
-    world: RdsWorld
-    seen_s: float = field(default=0.0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.world, name)
-
-    @property
-    def clock(self) -> "Impatient":
-        return self
-
-    def monotonic(self) -> float:
-        self.seen_s += LOCKED_LIMIT_S + 1
-        return self.seen_s
-
-    def sleep(self, seconds: float) -> None:
-        pass
+def test_a_migration_does_not_wait_for_the_vacuum(
+    made: RdsWorld, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled for who waits; later it is tried again."""
+    slowly = {"vacuum_cost_delay": "100ms", "vacuum_cost_limit": "1"}
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        patched.setattr("pgcutover.edges.vacuuming.PACE", slowly)
+        running = pool.submit(made.vacuuming.vacuum, TableName(schema="parts", name="line"))
+        while not session.execute("SELECT pid FROM pg_stat_progress_vacuum").fetchone():
+            assert not running.done()
+        session.execute("SET lock_timeout = '20s'; ALTER TABLE parts.line ADD COLUMN later int")
+        running.result()
+    assert "parts.line" in map(str, made.vacuuming.left())
+    Vacuum().do(made, {"tables": 2})
+    assert () == made.vacuuming.left()
 
 
 def test_a_vacuum_gives_back_no_pages_for_readers_would_wait(made: RdsWorld, session: Session) -> None:

@@ -20,7 +20,7 @@ from pgcutover.app.patience import needed_to_go_back, patiently
 from pgcutover.app.people import Ask, OnFailure, Question, confirmed_by
 from pgcutover.app.planner import Planned, Stock, make_plan, take_stock
 from pgcutover.app.records import Records
-from pgcutover.app.rights import about_rights, refuse_lacking
+from pgcutover.app.rights import Advise, about_rights, refuse_lacking, unheard
 from pgcutover.app.session import NO_NOTES, RunSession, Watcher, open_session, refuse_unopened
 from pgcutover.app.trust import ACCEPTED, pinned_by
 from pgcutover.config import Config
@@ -85,9 +85,12 @@ class Cutover:
     _opening_notes: Mapping[str, Json] = NO_NOTES
     """What a run begins with, when this command opens one."""
 
-    def __init__(self, config: Config, listener: Watcher, *, accept_certificate: str = "") -> None:
-        """`accept_certificate` is what a person trusts from now on, see app/trust.py."""
-        self._config, self._listener, self._accept = config, listener, accept_certificate
+    def __init__(
+        self, config: Config, listener: Watcher, *, accept_certificate: str = "", advise: Advise = unheard
+    ) -> None:
+        """`accept_certificate` is what a person trusts from now on, see app/trust.py. `advise` hears what a person
+        should know before something begins."""
+        self._config, self._listener, self._accept, self._advise = config, listener, accept_certificate, advise
         self._records = Records(config.state)
 
     def __enter__(self) -> Self:
@@ -450,7 +453,7 @@ class Cutover:
     def _refuse_lacking_rights(self, plan: Plan, command: str, *, prepared: bool) -> None:
         """Raises RightsError by what is left to do: once all is prepared, nobody needs a right to make anything."""
         left = {command} - {PREPARE} if prepared else {PREPARE, command}
-        refuse_lacking(self._aws, plan.decisions.target, plan.steps, sorted(left, reverse=True))
+        refuse_lacking(self._aws, plan.decisions.target, plan.steps, sorted(left, reverse=True), self._advise)
 
     def _require_write_scope(self, session: RunSession) -> None:
         """A change that changes nothing: a token that may only read is found before anything is touched."""

@@ -15,14 +15,19 @@ from pgcutover.config import Config
 from pgcutover.errors import JournalError
 from pgcutover.facts.estate import Attachment
 from pgcutover.facts.inventory import DatabaseInventory
+from pgcutover.facts.names import Secret
 from pgcutover.planning.likeness import ASPECTS, AppFacts, EnvironmentFacts, PastDrill, differences
-from pgcutover.planning.moves import LEGACY, AppMoves
+from pgcutover.planning.moves import LEGACY, PGBOUNCER_URLS, AppMoves
 from pgcutover.planning.plan import Advice
 from pgcutover.planning.target import TargetPlan
 from pgcutover.running.journal import Note
 from pgcutover.steps.history import DRILL, DRILLED
 
 HEEDED = re.compile(r"PGBOUNCER_\w+|PGSSL\w+|PGOPTIONS")
+IN_THE_CLEAR = {"PGBOUNCER_ENABLED", PGBOUNCER_URLS}
+PLAIN = re.compile(r"[\w ,]*")
+GUARDED = re.compile(r"PASS|KEY|SECRET")
+"""In the names of config vars whose values are secrets, too short for a digest to hide them."""
 POOLED = re.compile(r"\b(start|use)-pgbouncer")
 DIGEST_DIGITS = 12
 
@@ -120,10 +125,21 @@ def _app_facts(estate: Estate, entry: AppEstate, moves: AppMoves) -> AppFacts:
         buildpacks=entry.buildpacks,
         commands=tuple(sorted((p.type, _digest(p.command)) for p in entry.formation)),
         pooled=tuple(sorted(p.type for p in entry.formation if POOLED.search(p.command))),
-        attachments=tuple(sorted({_in_words(a, ours[a.addon]) for a in kept})),
-        copied_urls=tuple(sorted(m.variable for m in moves.variables if m.attachment is None)),
-        settings=tuple(sorted(name for name in entry.config if HEEDED.fullmatch(name))),
+        attachments=tuple(sorted(_in_words(a, ours[a.addon]) for a in kept)),
+        copied_urls=tuple(sorted(f"{m.variable} for the {m.role}" for m in moves.variables if m.attachment is None)),
+        settings=settings_of(entry.config),
     )
+
+
+def settings_of(config: Mapping[str, Secret]) -> tuple[tuple[str, str], ...]:
+    """What PgBouncer and libpq heed, with what tells two values apart."""
+    return tuple((name, _told(name, config[name].reveal())) for name in sorted(config) if HEEDED.fullmatch(name))
+
+
+def _told(name: str, value: str) -> str:
+    if GUARDED.search(name):
+        return ""
+    return value if name in IN_THE_CLEAR and PLAIN.fullmatch(value) else f"#{_digest(value)}"
 
 
 def _in_words(attachment: Attachment, whose: str) -> str:
@@ -133,9 +149,9 @@ def _in_words(attachment: Attachment, whose: str) -> str:
     )
 
 
-def _digest(command: str) -> str:
+def _digest(text: str) -> str:
     """A start command may hold a secret: people write them into Procfiles."""
-    return hashlib.sha256(command.encode()).hexdigest()[:DIGEST_DIGITS]
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
 
 
 def _newest_drill(environment: str, records: Records) -> DrillRecord | None:

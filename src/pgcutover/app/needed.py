@@ -6,7 +6,7 @@ from typing import Any
 
 from pgcutover.config import Config
 from pgcutover.errors import UsageError
-from pgcutover.planning.aws_rights import APART, COMMANDS, Place, needed_by, policy
+from pgcutover.planning.aws_rights import APART, COMMANDS, EVERYTHING, Place, needed_by, policy
 from pgcutover.planning.heroku_rights import NONE, SCOPES
 
 
@@ -65,6 +65,8 @@ def place_of(config: Config) -> Place:
         existing=choices.target.existing,
         parameter_group=choices.target.parameter_group,
         master_secret=choices.target.master_secret,
+        made={"auto": EVERYTHING, "none": ""}.get(choices.target.replica, choices.target.replica),
+        alarms=choices.target.alarms,
     )
 
 
@@ -73,8 +75,10 @@ def _needed(command: str, place: Place) -> NeededByCommand:
         NeededRight(
             action=right.action, on=tuple(each for pattern in right.on for each in place.named(pattern)), why=right.why
         )
-        for right in needed_by((command,), existing=place.existing)
+        for right in needed_by((command,), existing=place.existing, made=place.made, alarms=place.alarms)
     ]
     return NeededByCommand(
-        command=command, heroku=SCOPES.get(command, NONE), aws=tuple(right for right in rights if right.on)
+        command=command,
+        heroku=SCOPES.get(command, NONE),
+        aws=tuple(dict.fromkeys(right for right in rights if right.on)),
     )

@@ -1,10 +1,10 @@
 """Whether AWS would let a plan's commands do their work: asked before anything is touched.
 
 What is refused stops `prepare` and `migrate`, and is advice in a plan, for whoever plans need not be whoever moves.
-What could not be asked is said as that, and stops nothing.
+What could not be asked is said as that, by all three, and stops nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pgcutover.edges.aws import Aws
 from pgcutover.errors import RightsError
@@ -14,6 +14,12 @@ from pgcutover.planning.target import TargetPlan
 
 MOVING = (PREPARE, MIGRATE, ROLLBACK)
 
+Advise = Callable[[Advice], None]
+
+
+def unheard(advice: Advice) -> None:
+    """For callers who want no advice."""
+
 
 def _asked(aws: Aws, target: TargetPlan, commands: Sequence[str]) -> tuple[Answer, Place]:
     """What AWS says about these commands on this plan's target."""
@@ -22,11 +28,20 @@ def _asked(aws: Aws, target: TargetPlan, commands: Sequence[str]) -> tuple[Answe
     return aws.rights.ask(who, needs(commands, place), vpc_id=target.vpc_id), place
 
 
-def refuse_lacking(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep], commands: Sequence[str]) -> None:
-    """Raises RightsError when AWS would refuse what these commands do; names each right and the step that wants it."""
+def refuse_lacking(
+    aws: Aws,
+    target: TargetPlan,
+    steps: Sequence[PlannedStep],
+    commands: Sequence[str],
+    advise: Advise = unheard,
+) -> None:
+    """Raises RightsError when AWS would refuse what these commands do; names each right and the step that wants it.
+    `advise` hears what could not be asked."""
     if not commands:
         return
     answer, _ = _asked(aws, target, commands)
+    for advice in _unasked(answer):
+        advise(advice)
     if answer.refused:
         lacking = "; ".join(_said(need, steps) for need in answer.refused)
         raise RightsError(
@@ -38,12 +53,7 @@ def refuse_lacking(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep], c
 def about_rights(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep]) -> tuple[Advice, ...]:
     """What a plan says about the rights of whoever made it, a line for each command that would be stopped."""
     answer, place = _asked(aws, target, MOVING)
-    advice = []
-    if answer.unasked:
-        what = f"could not check whether AWS lets these credentials move: {answer.unasked}"
-        advice.append(
-            Advice(what=what, hint="Compare them with docs/aws-rights.md, or allow iam:SimulatePrincipalPolicy.")
-        )
+    advice = _unasked(answer)
     for command in MOVING:
         wanted = needs((command,), place)
         said = [_said(need, steps) for need in answer.refused if need in wanted]
@@ -53,6 +63,13 @@ def about_rights(aws: Aws, target: TargetPlan, steps: Sequence[PlannedStep]) -> 
                 Advice(what=what, hint=f"See pgcutover rights {command} --policy, or run it as somebody else.")
             )
     return tuple(advice)
+
+
+def _unasked(answer: Answer) -> list[Advice]:
+    if not answer.unasked:
+        return []
+    what = f"could not check whether AWS lets these credentials move: {answer.unasked}"
+    return [Advice(what=what, hint="Compare them with docs/aws-rights.md, or allow iam:SimulatePrincipalPolicy.")]
 
 
 def _said(need: Need, steps: Sequence[PlannedStep]) -> str:

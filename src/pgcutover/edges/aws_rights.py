@@ -6,12 +6,12 @@ not be. Nothing is ever made here.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pgcutover.edges.aws_calls import AwsCalls
 from pgcutover.errors import AwsError, RightsError
-from pgcutover.planning.aws_rights import FOR_THE_CHECK, Answer, Need, Pair
+from pgcutover.planning.aws_rights import FOR_THE_CHECK, RARELY_NEEDED, Answer, Need, Pair
 
 ALLOWED = "allowed"
 DRY_RUN = "ec2:CreateSecurityGroup"
@@ -25,14 +25,21 @@ class AwsRights:
         """What of these would be refused to `who`, the ARN that STS names. `vpc_id` is for EC2's dry run."""
         if who.endswith(":root"):
             return Answer(who=who)
-        asked = [need for need in needs if need.action not in FOR_THE_CHECK]
+        asked = [need for need in needs if need.action not in FOR_THE_CHECK | RARELY_NEEDED]
+        refused: list[Need] = []
+        unclear: list[Need] = []
+        missing: set[str] = set()
         try:
-            refused = self._simulated(self._policies_of(who), asked)
+            for need, lacking in self._not_allowed(self._policies_of(who), asked):
+                (unclear if lacking else refused).append(need)
+                missing.update(lacking)
         except (RightsError, AwsError) as error:
-            tried = [need for need in asked if need.action == DRY_RUN and need.when]
-            denied = [need for need in tried if not self._dry_run(vpc_id, need.when)]
-            return Answer(who=who, refused=tuple(denied), unasked=error.message)
-        return Answer(who=who, refused=refused)
+            unclear, unasked = [need for need in asked if need not in refused], error.message
+        else:
+            unasked = _cannot_be_simulated(missing, unclear) if unclear else ""
+        tried = [need for need in unclear if need.action == DRY_RUN and need.when]
+        refused += [need for need in tried if not self._dry_run(vpc_id, need.when)]
+        return Answer(who=who, refused=tuple(refused), unasked=unasked)
 
     def _policies_of(self, who: str) -> str:
         """The user or role whose policies count. The ARN of a role's session names it without its path.
@@ -44,14 +51,11 @@ class AwsRights:
             return who
         return str(self._calls.call("iam", "get_role", RoleName=name.partition("/")[0])["Role"]["Arn"])
 
-    def _simulated(self, source: str, needs: Sequence[Need]) -> tuple[Need, ...]:
-        """Raises:
-        AwsError: a policy asks for something that only a real request has.
-        """
+    def _not_allowed(self, source: str, needs: Sequence[Need]) -> Iterator[tuple[Need, Sequence[str]]]:
+        """Each that is not, with what a condition of a policy asks for that only a real request has."""
         grounds: dict[tuple[str, tuple[Pair, ...]], list[str]] = {}
         for need in needs:
             grounds.setdefault((need.resource, need.when), []).append(need.action)
-        refused = []
         for (resource, when), actions in grounds.items():
             rows = self._calls.pages(
                 "iam",
@@ -62,10 +66,10 @@ class AwsRights:
                 ResourceArns=[resource],
                 ContextEntries=[_context(key, value) for key, value in when],
             )
-            refused += [
-                Need(action=row["EvalActionName"], resource=resource, when=when) for row in rows if _refused(row)
-            ]
-        return tuple(refused)
+            for row in rows:
+                if row["EvalDecision"] != ALLOWED:
+                    need = Need(action=row["EvalActionName"], resource=resource, when=when)
+                    yield need, row.get("MissingContextValues") or ()
 
     def _dry_run(self, vpc_id: str, tags: Sequence[Pair]) -> bool:
         """Whether EC2 would make a security group.
@@ -93,10 +97,6 @@ def _context(key: str, value: str) -> dict[str, Any]:
     return {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
 
 
-def _refused(row: dict[str, Any]) -> bool:
-    if row["EvalDecision"] == ALLOWED:
-        return False
-    missing = row.get("MissingContextValues") or []
-    if missing:
-        raise AwsError(f"a policy's condition on {', '.join(sorted(missing))} cannot be simulated")
-    return True
+def _cannot_be_simulated(keys: Collection[str], needs: Sequence[Need]) -> str:
+    actions = ", ".join(sorted({need.action for need in needs}))
+    return f"a policy's condition on {', '.join(sorted(keys))} cannot be simulated, for {actions}"

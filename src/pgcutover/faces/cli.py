@@ -98,7 +98,12 @@ def _opened(
 ) -> "Opened":
     read = read_config(config.absolute(), environment, Surroundings.read())
     accepted = _fingerprint(accept_certificate) if accept_certificate else ""
-    return kind(read, live.listener(err, json=json), accept_certificate=accepted)
+    return kind(
+        read,
+        live.listener(err, json=json),
+        accept_certificate=accepted,
+        advise=lambda advice: advised(advice, err, json=json),
+    )
 
 
 @cli.command()

@@ -24,7 +24,7 @@ HOST, PROBE = "host", "probe"
 PLANNING = ("plan", PREPARE, MIGRATE)
 """Whoever moves plans anew first, to see whether the world is as planned."""
 MAKING = (PREPARE, MIGRATE)
-"""The replica is made by one or the other, as the plan says."""
+"""The replica is made by one or the other, as the plan says: its rows name which."""
 ON_TARGET = (PREPARE, MIGRATE, "verify", ROLLBACK, "retire")
 COMPOSED = {"drill": ("plan", PREPARE, MIGRATE, ROLLBACK)}
 """A drill does what these do."""
@@ -92,6 +92,10 @@ class Right:
     """Condition keys that must have these values."""
     new_only: bool = False
     """Not needed for an instance of one's own (`existing`)."""
+    made: str = ""
+    """Needed only where the replica is made then: before-load or after-lift."""
+    alarms: bool = False
+    """Needed only where there shall be alarms."""
     why: str = ""
     """For a right that no call of ours names: when AWS asks for it."""
 
@@ -103,11 +107,30 @@ def _called(
     *on: str,
     when: tuple[Pair, ...] = (),
     new_only: bool = False,
+    made: str = "",
+    alarms: bool = False,
     why: str = "",
 ) -> tuple[Right, ...]:
     return tuple(
-        Right(action=f"{service}:{operation}", commands=commands, on=on, when=when, new_only=new_only, why=why)
+        Right(
+            action=f"{service}:{operation}",
+            commands=commands,
+            on=on,
+            when=when,
+            new_only=new_only,
+            made=made,
+            alarms=alarms,
+            why=why,
+        )
         for operation in operations.split()
+    )
+
+
+def _making_replica(operations: str, *on: str, why: str = "") -> tuple[Right, ...]:
+    """By the command that makes it."""
+    return (
+        *_called("rds", operations, (PREPARE,), *on, made="before-load", why=why),
+        *_called("rds", operations, (MIGRATE,), *on, made="after-lift", why=why),
     )
 
 
@@ -146,23 +169,24 @@ RIGHTS: tuple[Right, ...] = (
     *_called("rds", "DeleteDBParameterGroup", (DESTROY,), PARAMETERS, new_only=True),
     *_called("rds", "CreateDBInstance", (PREPARE,), INSTANCE, OPTION_GROUP, PARAMETERS, SUBNETS, new_only=True),
     *_called("rds", "RebootDBInstance", (PREPARE,), INSTANCE, new_only=True),
-    *_called("rds", "ModifyDBInstance", MAKING, INSTANCE),
-    *_called("rds", "ModifyDBInstance", (DESTROY,), INSTANCE, new_only=True),
+    *_called("rds", "ModifyDBInstance", (*MAKING, DESTROY), INSTANCE, new_only=True),
     *_called("rds", "CreateDBSnapshot", (MIGRATE,), INSTANCE, SNAPSHOT, new_only=True),
     *_called("rds", "DeleteDBInstance", (DESTROY,), INSTANCE, when=(OURS,), new_only=True),
     # The replica
-    *_called("rds", "CreateDBParameterGroup ModifyDBParameterGroup", MAKING, REPLICA_PARAMETERS),
-    *_called("rds", "CreateDBInstanceReadReplica", MAKING, REPLICA, INSTANCE, OPTION_GROUP, PARAMETERS, SUBNETS),
-    *_called("rds", "ModifyDBInstance", MAKING, REPLICA, REPLICA_PARAMETERS),
-    *_called("rds", "RebootDBInstance", MAKING, REPLICA),
+    *_making_replica("CreateDBParameterGroup ModifyDBParameterGroup", REPLICA_PARAMETERS),
+    *_making_replica("CreateDBInstanceReadReplica", REPLICA, INSTANCE, OPTION_GROUP, PARAMETERS, SUBNETS),
+    *_making_replica("ModifyDBInstance", REPLICA, REPLICA_PARAMETERS),
+    *_making_replica("RebootDBInstance", REPLICA),
+    *_called("rds", "ModifyDBInstance", (MIGRATE,), REPLICA, new_only=True, made="before-load"),
     *_called("rds", "DeleteDBInstance", (DESTROY,), REPLICA, when=(OURS,)),
     *_called("rds", "ModifyDBInstance", (DESTROY,), REPLICA),
     *_called("rds", "DeleteDBParameterGroup", (DESTROY,), REPLICA_PARAMETERS),
     # The alarms
-    *_called("cloudwatch", "DescribeAlarms", (MIGRATE, DESTROY), EVERYTHING),
-    *_called("cloudwatch", "ListTagsForResource", (MIGRATE, DESTROY), *ALARMS),
-    *_called("cloudwatch", "PutMetricAlarm", (MIGRATE,), *ALARMS),
-    *_called("cloudwatch", "DeleteAlarms", (DESTROY,), *ALARMS),
+    *_called("cloudwatch", "DescribeAlarms", (MIGRATE,), EVERYTHING, alarms=True),
+    *_called("cloudwatch", "ListTagsForResource PutMetricAlarm", (MIGRATE,), *ALARMS, alarms=True),
+    # Those of an earlier plan, too.
+    *_called("cloudwatch", "DescribeAlarms", (DESTROY,), EVERYTHING, new_only=True),
+    *_called("cloudwatch", "ListTagsForResource DeleteAlarms", (DESTROY,), *ALARMS, new_only=True),
     # The migration host
     *_called("ec2", "DescribeInstances DescribeInstanceTypeOfferings", (HOST,), EVERYTHING),
     *_called("ec2", "RunInstances", (HOST,), MACHINE, DISK, when=(MARKED_OURS,)),
@@ -212,7 +236,7 @@ ASKED_BY_AWS: tuple[Right, ...] = (
         new_only=True,
         why="what is made is tagged in the same call",
     ),
-    *_called("rds", "AddTagsToResource", MAKING, REPLICA, REPLICA_PARAMETERS, why="so are replica and its group"),
+    *_making_replica("AddTagsToResource", REPLICA, REPLICA_PARAMETERS, why="so are replica and its group"),
     *_called(
         "rds",
         "AddTagsToResource",
@@ -264,7 +288,7 @@ ASKED_BY_AWS: tuple[Right, ...] = (
         when=(MARKED_OURS, ("ec2:CreateAction", "RunInstances")),
         why="machine and disk are tagged when they are made",
     ),
-    *_called("cloudwatch", "TagResource", (MIGRATE,), *ALARMS, why="alarms are tagged when they are set"),
+    *_called("cloudwatch", "TagResource", (MIGRATE,), *ALARMS, alarms=True, why="alarms are tagged when they are set"),
     *_called("iam", "PassRole", (HOST,), HOST_ROLE, when=(FOR_EC2,), why="the machine gets the role"),
     *_called("iam", "TagRole", (HOST,), HOST_ROLE, why="the role is tagged when it is made"),
     *_called("iam", "TagInstanceProfile", (HOST,), HOST_PROFILE, why="so is the instance profile"),
@@ -285,6 +309,9 @@ policies let in whoever comes by way of the service. https://docs.aws.amazon.com
 FOR_THE_CHECK = frozenset({"iam:SimulatePrincipalPolicy", "iam:GetRole"})
 """Only for finding a missing right beforehand: without them the plan says that it could not."""
 
+RARELY_NEEDED = frozenset({"secretsmanager:RestoreSecret"})
+"""Granted, and not asked for beforehand: only after a `destroy` is there a secret to bring back."""
+
 NO_RIGHT_NEEDED = frozenset({"sts:GetCallerIdentity"})
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
 
@@ -304,6 +331,9 @@ class Place:
     replica: str
     """'' when there is none, and so for its group."""
     replica_group: str
+    made: str
+    """When the replica is made: before-load or after-lift, "" for never, "*" for a policy that is good for both."""
+    alarms: bool
     host: str
     subnet_group: str
     snapshot: str
@@ -340,6 +370,8 @@ class Place:
         existing: str = "",
         parameter_group: str = "",
         master_secret: str = "",
+        made: str = EVERYTHING,
+        alarms: bool = True,
     ) -> "Place":
         """Patterns for every run of an environment, from what pgcutover.toml says."""
         names = names_for(app)
@@ -355,6 +387,8 @@ class Place:
             parameter_group=parameter_group if existing else f"{instance}-postgres*",
             replica=names.replica,
             replica_group=names.replica_group("postgres*"),
+            made=made,
+            alarms=alarms and not existing,
             host=host_name(names.instance),
             subnet_group=names.subnet_group,
             snapshot=f"{instance}-*",
@@ -381,6 +415,8 @@ class Place:
             parameter_group=target.parameter_group,
             replica=target.replica.identifier if target.replica else "",
             replica_group=target.replica.parameter_group if target.replica else "",
+            made=target.replica.made if target.replica else "",
+            alarms=bool(target.alarms),
             host="",
             subnet_group=target.subnet_group,
             snapshot=target.snapshot,
@@ -413,13 +449,18 @@ class Answer:
     unasked: str = ""
 
 
-def needed_by(commands: Collection[str], *, existing: bool) -> tuple[Right, ...]:
-    """The rows that these commands need, in the table's order."""
+def needed_by(
+    commands: Collection[str], *, existing: bool, made: str = EVERYTHING, alarms: bool = True
+) -> tuple[Right, ...]:
+    """The rows that these commands need, in the table's order; `made` and `alarms` as of a Place."""
     commands = {part for command in commands for part in COMPOSED.get(command, (command,))}
     return tuple(
         right
         for right in (*RIGHTS, *ASKED_BY_AWS)
-        if not commands.isdisjoint(right.commands) and not (existing and right.new_only)
+        if not commands.isdisjoint(right.commands)
+        and not (existing and right.new_only)
+        and (made == EVERYTHING or right.made in ("", made))
+        and (alarms or not right.alarms)
     )
 
 
@@ -431,7 +472,7 @@ def needs(commands: Collection[str], place: Place) -> tuple[Need, ...]:
             resource=resource,
             when=tuple((key, value.format(owner=place.owner)) for key, value in right.when),
         )
-        for right in needed_by(commands, existing=place.existing)
+        for right in needed_by(commands, existing=place.existing, made=place.made, alarms=place.alarms)
         for pattern in right.on
         for resource in place.named(pattern)
     ]

@@ -23,7 +23,7 @@ COPY_BYTES_PER_S = 28e6
 # https://github.com/planetscale/migration-scripts (pgcopydb-helpers).
 INDEX_BYTES_PER_S = 28e6
 # VACUUM at the pace that edges/vacuuming.py gives it.
-VACUUM_BYTES_PER_S = 80e6
+VACUUM_BYTES_PER_S = 40e6
 # Hashing reads twice: both sides, in parallel.
 VERIFY_BYTES_PER_S = 80e6
 

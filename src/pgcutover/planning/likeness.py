@@ -1,10 +1,11 @@
 """How far one environment is like another: what a drill of the one could not show about a move of the other.
 
 Pure: the facts of two environments in, the differences out, each with the reason why it counts. No secret is in the
-facts: of a start command only a digest, of config vars only names. Apps are paired by their part, not by their names:
-the billing app with the billing app, the others with whichever is most alike.
+facts: of a start command only a digest, of config vars too, where their values count. Apps are paired by their part,
+not by their names: the billing app with the billing app, the others with whichever is most alike.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,8 +38,9 @@ class AppFacts(BaseModel):
     attachments: tuple[str, ...]
     """What each attachment of the database gives, in words: the primary, a follower, through which pooler."""
     copied_urls: tuple[str, ...]
-    settings: tuple[str, ...]
-    """Names of config vars that PgBouncer and libpq heed."""
+    """Each with the server that it will name."""
+    settings: tuple[tuple[str, str], ...]
+    """(name, value or its digest) pairs of the config vars that PgBouncer and libpq heed."""
 
     @property
     def process_types(self) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ APP_ASPECTS: tuple[_Aspect[AppFacts], ...] = (
     _Aspect(
         name="variables that PgBouncer and libpq heed",
         why="they decide how a connection is made, beside the URL",
-        of=lambda app: app.settings,
+        of=lambda app: [" ".join(pair).rstrip() for pair in app.settings],
     ),
     _Aspect(
         name="Private Space", why="there web dynos are not stopped", of=lambda app: YES if app.private_space else ()
@@ -261,8 +263,8 @@ def _apps(drilled: AppFacts, planned: AppFacts) -> Iterator[Difference]:
 def _held_against(
     aspect: _Aspect[Facts], drilled: Iterable[str], planned: Iterable[str], *, where: str, other: str
 ) -> Iterator[Difference]:
-    here, there = list(planned), list(drilled)
-    ours, theirs = [each for each in here if each not in there], [each for each in there if each not in here]
+    here, there = Counter(planned), Counter(drilled)
+    ours, theirs = list((here - there).elements()), list((there - here).elements())
     if ours or theirs:
         what = f"{aspect.name}: {_listed(ours)}; {other}: {_listed(theirs)}"
         yield Difference(where=where, what=what, why=aspect.why)
