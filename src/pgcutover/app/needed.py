@@ -6,7 +6,7 @@ from typing import Any
 
 from pgcutover.config import Config
 from pgcutover.errors import UsageError
-from pgcutover.planning.aws_rights import APART, COMMANDS, EVERYTHING, Place, needed_by, policy
+from pgcutover.planning.aws_rights import APART, COMMANDS, EVERYTHING, PROBE, Place, needed_by, policy
 from pgcutover.planning.heroku_rights import NONE, SCOPES
 
 
@@ -33,11 +33,21 @@ class RightsNeeded:
     """What these commands need, and the one IAM policy that grants them all."""
 
     environment: str
+    """'' where no configuration was read."""
     commands: tuple[NeededByCommand, ...]
     policy: dict[str, Any]
 
 
-def rights_needed(config: Config, commands: Sequence[str]) -> RightsNeeded:
+ANYWHERE = Place.in_policy(region="*", app=PROBE, environment="*")
+"""A probe is of no app and no environment: what it makes is named and tagged by itself."""
+
+
+def needs_config(commands: Sequence[str]) -> bool:
+    """Whether the rights of these commands depend on pgcutover.toml."""
+    return set(commands) != {PROBE}
+
+
+def rights_needed(config: Config | None, commands: Sequence[str]) -> RightsNeeded:
     """For these commands; for all that belong to a move when none is named.
 
     Raises:
@@ -47,9 +57,9 @@ def rights_needed(config: Config, commands: Sequence[str]) -> RightsNeeded:
     if unknown:
         raise UsageError(f"{unknown[0]} is no command that needs rights", hint=f"Known: {', '.join(SCOPES)}.")
     wanted = tuple(command for command in SCOPES if command in commands or not (commands or command in APART))
-    place = place_of(config)
+    place = place_of(config) if config else ANYWHERE
     return RightsNeeded(
-        environment=config.environment,
+        environment=config.environment if config else "",
         commands=tuple(_needed(command, place) for command in wanted),
         policy=policy([command for command in wanted if command in COMMANDS], place),
     )

@@ -17,7 +17,7 @@ import typer
 
 from pgcutover.app.compared import Comparison
 from pgcutover.app.comparison import Looking
-from pgcutover.app.needed import rights_needed
+from pgcutover.app.needed import needs_config, rights_needed
 from pgcutover.app.people import OnFailure
 from pgcutover.app.records import unpack_beside
 from pgcutover.config import Surroundings, read_config
@@ -443,7 +443,8 @@ def rights(
     json: Json = False,
 ) -> None:
     """What each command needs on Heroku and on AWS, and the smallest IAM policy. Asks nobody, changes nothing."""
-    read = read_config(config.absolute(), env, Surroundings.read())
+    bare = env is None and not config.exists() and not needs_config(commands or ())
+    read = None if bare else read_config(config.absolute(), env, Surroundings.read())
     cli_rights.show(out, rights_needed(read, commands or ()), policy=policy, json=json)
 
 
