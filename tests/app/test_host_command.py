@@ -50,6 +50,8 @@ def place(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A directory with pgcutover.toml and a plan, in a world where AWS is the lab."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", account.url)
+    # Whoever runs the tests may have set a width; here output goes into a pipe.
+    monkeypatch.delenv("COLUMNS", raising=False)
     (tmp_path / "pgcutover.toml").write_text(CONFIG)
     Records(tmp_path / ".pgcutover" / "production").store_plan(plan(rds_world.planned(account.aws)))
     return tmp_path
