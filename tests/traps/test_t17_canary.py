@@ -51,8 +51,8 @@ def test_the_tools_that_fit_pass_the_canary(
 
 
 def test_versions_that_do_not_fit_are_refused_before_anything(tmp_path: Path) -> None:
-    """Programs of 16 and 18 are too new for a target 15, and one of 15 that the machine has is too old for a source of a
-    later minor version: the error says so and names the package."""
+    """Programs of 16 and 18 are too new for a target 15, and the machine's own of 15 may be too old for the source: the
+    error says so and names the package."""
     with pytest.raises(ToolError, match=r"too new for the target, PostgreSQL 15|pg_dump") as caught:
         fit_tools(BOTH, source_version=150099, target_version=150099)
     assert "postgresql-client-15" in caught.value.hint
